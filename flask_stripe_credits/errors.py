@@ -1,0 +1,181 @@
+"""One tree of exceptions. Each leaf is named for the rule that was broken and carries its data."""
+
+from __future__ import annotations
+
+
+class StripeCreditsError(Exception):
+    """Root of everything that this package raises on purpose."""
+
+
+class ConfigurationError(StripeCreditsError):
+    """Settings or calls that contradict each other, found in ``init_app`` or when registering."""
+
+
+class NotConfigured(StripeCreditsError):
+    """A setting is missing or a placeholder, noticed at first use.
+
+    :ivar key: the name of the setting.
+    """
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"{key} {problem}")
+        self.key = key
+
+
+class TablesOutOfDate(StripeCreditsError):
+    """The tables of this package are missing or not at the newest revision."""
+
+
+class CatalogError(StripeCreditsError):
+    """Something about the packages is wrong."""
+
+
+class PackageNotFound(CatalogError):
+    """No active package has this code.
+
+    :ivar package_code: as it was asked for.
+    """
+
+    def __init__(self, package_code: str) -> None:
+        super().__init__(f"no active package has the code {package_code!r}")
+        self.package_code = package_code
+
+
+class CheckoutError(StripeCreditsError):
+    """A purchase can't be opened."""
+
+
+class RedirectNotAllowed(CheckoutError):
+    """A return address is missing or leads somewhere that the settings don't allow.
+
+    :ivar field: ``success_url`` or ``cancel_url``.
+    :ivar url: as it was asked for.
+    """
+
+    def __init__(self, field: str, url: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}")
+        self.field = field
+        self.url = url
+
+
+class TooManySessions(CheckoutError):
+    """The user opened too many checkouts in the last hour.
+
+    :ivar retry_after_seconds: whole seconds until the next one is allowed.
+    """
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("too many checkouts were opened in the last hour")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class KeyReused(CheckoutError):
+    """The idempotency key already names a purchase with another request body."""
+
+
+class KeyInFlight(CheckoutError):
+    """The purchase that this idempotency key names is being opened right now.
+
+    :ivar retry_after_seconds: whole seconds until its lease ends.
+    """
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("a request with this idempotency key is still in progress")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class GatewayError(StripeCreditsError):
+    """Stripe didn't do what we asked.
+
+    :ivar code: Stripe's error code, or None.
+    :ivar request_id: Stripe's request id, or None.
+    """
+
+    def __init__(
+        self, message: str, *, code: str | None = None, request_id: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.request_id = request_id
+
+
+class GatewayUnavailable(GatewayError):
+    """Stripe can't be reached, is rate limiting us or answered 5xx: worth another try.
+
+    :ivar answered: Stripe answered with an error that it may keep under the idempotency key,
+        so that the next try needs another key.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        request_id: str | None = None,
+        answered: bool = False,
+    ) -> None:
+        super().__init__(message, code=code, request_id=request_id)
+        self.answered = answered
+
+
+class GatewayRejected(GatewayError):
+    """Stripe refused our parameters, or its answer isn't what we asked for."""
+
+
+class GatewayKeyRefused(GatewayRejected):
+    """Stripe refused our API key."""
+
+
+class WebhookError(StripeCreditsError):
+    """A webhook delivery that can't be taken."""
+
+
+class InvalidSignature(WebhookError):
+    """The body isn't signed with one of our secrets, or the signature is too old or too new."""
+
+
+class MalformedEvent(WebhookError):
+    """The body is not a Stripe event that this endpoint understands."""
+
+
+class PayloadTooLarge(WebhookError):
+    """The body or its signature header is larger than any real one."""
+
+
+class FulfillmentError(StripeCreditsError):
+    """Credits are due and could not be handed over; nothing was kept."""
+
+
+class ReceiverFailed(FulfillmentError):
+    """A receiver raised, or ended the transaction that it was called in."""
+
+
+class NoReceiver(FulfillmentError):
+    """Credits are due and nobody listens.
+
+    :ivar signal_name: the signal that needs a receiver.
+    """
+
+    def __init__(self, signal_name: str) -> None:
+        super().__init__(
+            f"credits are due but no receiver is connected to {signal_name}; "
+            f"connect one with @credits.on_grant or @credits.on_{signal_name}"
+        )
+        self.signal_name = signal_name
+
+
+class DatabaseBusy(StripeCreditsError):
+    """The database refused the transaction several times (locks, deadlocks, lost connection)."""
+
+
+class Refuse(StripeCreditsError):  # noqa: N818 - raised by hosts as a decision, not as a fault
+    """Raised by a host's receiver that can never accept this grant, e.g. the user was deleted.
+
+    No grant is written and the purchase goes to review.
+
+    :ivar reason: for the operator.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

@@ -1,0 +1,91 @@
+"""Amounts of money as Stripe counts them: whole minor units of a currency.
+
+The only table of currency exponents in the project.
+Source: https://docs.stripe.com/currencies (zero-decimal, three-decimal and special cases),
+read 2026-11-23.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+ZERO_DECIMAL = frozenset(
+    "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split(),
+)
+THREE_DECIMAL = frozenset("bhd jod kwd omr tnd".split())
+# Sent to Stripe with two decimals that must be zero, although the currency has none.
+WHOLE_UNITS_IN_TWO_DECIMALS = frozenset("isk ugx".split())
+
+# Stripe's largest amount for most currencies is eight digits; JSON numbers are exact up to here.
+LARGEST_INTEGER = 2**53
+
+_CURRENCY = re.compile(r"[a-z]{3}\Z")
+_SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹", "krw": "₩"}
+
+
+def is_currency(code: object) -> bool:
+    """Whether ``code`` is written as Stripe writes currencies: three lower-case letters."""
+    return isinstance(code, str) and _CURRENCY.match(code) is not None
+
+
+def exponent(currency: str) -> int:
+    """Return how many decimal digits one major unit of ``currency`` has on Stripe: 0, 2 or 3."""
+    if currency in ZERO_DECIMAL:
+        return 0
+    return 3 if currency in THREE_DECIMAL else 2
+
+
+def smallest_step(currency: str) -> int:
+    """Return what every amount in ``currency`` must be a multiple of, in minor units."""
+    if currency in WHOLE_UNITS_IN_TWO_DECIMALS:
+        return 100
+    return 10 if currency in THREE_DECIMAL else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in whole minor units of ``currency`` (``Money(1000, "usd")`` is ten dollars).
+
+    :param amount: minor units; negative for money that goes back.
+    :param currency: Stripe's spelling: three lower-case letters.
+    :raises ValueError: when ``amount`` isn't a whole number or ``currency`` isn't so written.
+    """
+
+    amount: int
+    currency: str
+
+    def __post_init__(self) -> None:
+        if type(self.amount) is not int:
+            raise ValueError(f"amount must be a whole number of minor units, not {self.amount!r}")
+        if not is_currency(self.currency):
+            raise ValueError(f"currency must be three lower-case letters, not {self.currency!r}")
+
+    @property
+    def fits(self) -> bool:
+        """Whether Stripe can charge exactly this amount in this currency."""
+        return self.amount % smallest_step(self.currency) == 0
+
+    @property
+    def major(self) -> Decimal:
+        """The exact amount in major units: ``Money(1050, "usd").major == Decimal("10.50")``."""
+        return Decimal(self.amount).scaleb(-exponent(self.currency))
+
+    @classmethod
+    def from_major(cls, amount: Decimal, currency: str) -> Money:
+        """Return ``amount`` major units of ``currency``.
+
+        :raises ValueError: when ``amount`` has more decimal digits than the currency.
+        """
+        minor = amount.scaleb(exponent(currency))
+        if minor != minor.to_integral_value():
+            raise ValueError(f"{amount} has more decimal digits than {currency} allows")
+        return cls(int(minor), currency)
+
+    def __str__(self) -> str:
+        """The amount for people: ``$10.00``, ``¥500``, ``CHF 12.50``."""
+        digits = 0 if self.currency in WHOLE_UNITS_IN_TWO_DECIMALS else exponent(self.currency)
+        sign = "-" if self.amount < 0 else ""
+        symbol = _SYMBOLS.get(self.currency, self.currency.upper() + " ")
+        return f"{sign}{symbol}{abs(self.major):,.{digits}f}"
