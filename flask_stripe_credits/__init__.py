@@ -1,1 +1,1 @@
-"""Sell credits."""
+"""Sell credits in a Flask app through Stripe Checkout."""

@@ -168,7 +168,7 @@ class DatabaseBusy(StripeCreditsError):
     """The database refused the transaction several times (locks, deadlocks, lost connection)."""
 
 
-class Refuse(StripeCreditsError):  # noqa: N818 - raised by hosts as a decision, not as a fault
+class Refuse(StripeCreditsError):
     """Raised by a host's receiver that can never accept this grant, e.g. the user was deleted.
 
     No grant is written and the purchase goes to review.

@@ -1,0 +1,413 @@
+"""Settings: read once in ``init_app``, from ``app.config`` first, then from the environment."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import ConfigurationError, NotConfigured
+
+logger = logging.getLogger(__name__)
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+_API_KEY = re.compile(r"(sk|rk|pk)_(test|live)_[^\s]+\Z", re.ASCII)
+_WEBHOOK_SECRET = re.compile(r"whsec_[\x21-\x7e]{24,}\Z")
+_PLACEHOLDER = re.compile(
+    r"placeholder|change[-_]?me|example|your[-_]|[-_]here\b|\.\.\.|…|x{8,}|[<>*]", re.IGNORECASE
+)
+_URL_PREFIX = re.compile(r"(/[A-Za-z0-9_.~-]+)+\Z")
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off", ""})
+
+
+class Secret:
+    """A key that neither ``repr`` nor ``str`` shows."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The key itself; call it only where it is used."""
+        return self._value
+
+    @property
+    def last4(self) -> str:
+        """The last four characters, for telling keys apart."""
+        return self._value[-4:]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return f"Secret('…{self.last4}')"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that configures one app. Frozen: a restart is what changes it.
+
+    :ivar secret_key: None when missing or a placeholder; ``problems`` says which.
+    :ivar livemode: the mode of the API key; None without a usable one.
+    :ivar webhook_secrets: the usable ones, in the order given.
+    :ivar problems: setting name → what is wrong with it, for ``doctor`` and the log.
+    """
+
+    secret_key: Secret | None
+    webhook_secrets: tuple[Secret, ...]
+    livemode: bool | None
+    url_prefix: str
+    base_url: str | None
+    success_url: str | None
+    cancel_url: str | None
+    allowed_redirect_origins: tuple[str, ...]
+    site: str
+    api_base: str | None
+    session_expires_seconds: int | None
+    max_open_sessions: int
+    max_sessions_per_hour: int
+    webhook_tolerance_seconds: int
+    allow_promotion_codes: bool
+    automatic_tax: bool
+    allow_free: bool
+    public_packages: bool
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+    def require_secret_key(self) -> Secret:
+        """Return the API key.
+
+        :raises NotConfigured: when it is missing or a placeholder.
+        """
+        if self.secret_key is None:
+            raise NotConfigured(SECRET_KEY, self.problems[SECRET_KEY])
+        return self.secret_key
+
+    def require_webhook_secrets(self) -> tuple[Secret, ...]:
+        """Return the webhook signing secrets, at least one.
+
+        :raises NotConfigured: when none is usable.
+        """
+        if not self.webhook_secrets:
+            raise NotConfigured(WEBHOOK_SECRET, self.problems[WEBHOOK_SECRET])
+        return self.webhook_secrets
+
+    def require_livemode(self) -> bool:
+        """Return whether live money is handled.
+
+        :raises NotConfigured: when no usable API key tells the mode.
+        """
+        if self.livemode is None:
+            raise NotConfigured(SECRET_KEY, self.problems[SECRET_KEY])
+        return self.livemode
+
+
+SECRET_KEY = "STRIPE_SECRET_KEY"  # noqa: S105 - names of settings
+API_KEY = "STRIPE_API_KEY"
+PUBLISHABLE_KEY = "STRIPE_PUBLISHABLE_KEY"
+WEBHOOK_SECRET = "STRIPE_WEBHOOK_SECRET_CREDITS"  # noqa: S105
+WEBHOOK_SECRET_FALLBACK = "STRIPE_WEBHOOK_SECRET"  # noqa: S105
+
+
+def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read and check every setting. Missing keys are noted in ``problems``, not raised.
+
+    :raises ConfigurationError: for contradictions that nothing later can mend; names the key.
+    """
+    source = _Source(config, environ)
+    problems: dict[str, str] = {}
+    secret_key, livemode = _read_secret_key(source, problems)
+    _check_publishable_key(source, livemode)
+    base_url = _base_url(source)
+    return Settings(
+        secret_key=secret_key,
+        webhook_secrets=_read_webhook_secrets(source, problems),
+        livemode=livemode,
+        url_prefix=_url_prefix(source),
+        base_url=base_url,
+        success_url=source.text("STRIPE_CREDITS_SUCCESS_URL"),
+        cancel_url=source.text("STRIPE_CREDITS_CANCEL_URL"),
+        allowed_redirect_origins=_origins(source, base_url),
+        site=_site(source, base_url),
+        api_base=_api_base(source),
+        session_expires_seconds=source.integer(
+            "STRIPE_CREDITS_SESSION_EXPIRES_SECONDS", None, 2_100, 82_800
+        ),
+        max_open_sessions=_required(source, "STRIPE_CREDITS_MAX_OPEN_SESSIONS", 10, 1, 1_000),
+        max_sessions_per_hour=_required(
+            source, "STRIPE_CREDITS_MAX_SESSIONS_PER_HOUR", 30, 1, 10_000
+        ),
+        webhook_tolerance_seconds=_required(
+            source, "STRIPE_CREDITS_WEBHOOK_TOLERANCE_SECONDS", 300, 1, 3_600
+        ),
+        allow_promotion_codes=source.boolean("STRIPE_CREDITS_ALLOW_PROMOTION_CODES"),
+        automatic_tax=source.boolean("STRIPE_CREDITS_AUTOMATIC_TAX"),
+        allow_free=source.boolean("STRIPE_CREDITS_ALLOW_FREE"),
+        public_packages=source.boolean("STRIPE_CREDITS_PUBLIC_PACKAGES"),
+        problems=problems,
+    )
+
+
+class _Source:
+    """Looks a setting up: ``app.config`` before the environment, each also as ``NAME_FILE``."""
+
+    def __init__(self, config: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+        self.layers: tuple[Mapping[str, Any], ...] = (config, environ)
+
+    def raw(self, key: str) -> Any:
+        for layer in self.layers:
+            if layer.get(key) is not None:
+                return layer[key]
+        return None
+
+    def text(self, key: str) -> str | None:
+        value = self.raw(key)
+        if value is None or value == "":
+            return None
+        if not isinstance(value, str):
+            raise ConfigurationError(f"{key} must be text, not {type(value).__name__}")
+        return value.strip() or None
+
+    def boolean(self, key: str) -> bool:
+        value = self.raw(key)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        text = str(value).strip().lower()
+        if text in _TRUE or text in _FALSE:
+            return text in _TRUE
+        raise ConfigurationError(f"{key} must be true or false, not {value!r}")
+
+    def integer(self, key: str, default: int | None, low: int, high: int) -> int | None:
+        value = self.raw(key)
+        if value is None or value == "":
+            return default
+        if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,9}\s*", value):
+            value = int(value)
+        if type(value) is not int or not low <= value <= high:
+            raise ConfigurationError(
+                f"{key} must be a whole number from {low:,} to {high:,}, not {value!r}"
+            )
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """One or several values: a list, or text separated by commas or white space."""
+        return _split(key, self.raw(key))
+
+    def secrets(self, *keys: str) -> tuple[str, tuple[str, ...], str | None]:
+        """The first of ``keys`` that is set in the first layer that sets one.
+
+        Returns its name, its values and what kept them from being read.
+        """
+        for layer in self.layers:
+            for key in keys:
+                found = _secret_in(layer, key)
+                if found is not None:
+                    return key, *found
+        return keys[0], (), None
+
+
+def _secret_in(layer: Mapping[str, Any], key: str) -> tuple[tuple[str, ...], str | None] | None:
+    value, file = layer.get(key), layer.get(f"{key}_FILE")
+    if value and file:
+        raise ConfigurationError(f"set {key} or {key}_FILE, not both")
+    if file:
+        try:
+            value = Path(file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it isn't UTF-8 text"
+            return (), f"can't be read from the file that {key}_FILE names: {reason}"
+    if value is None:
+        return None
+    return _split(key, value), None
+
+
+def _split(key: str, value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        if value != value.strip():
+            logger.warning("%s has white space around it, which is ignored", key)
+        return tuple(part for part in re.split(r"[\s,]+", value) if part)
+    if isinstance(value, (list, tuple, set, frozenset)) and all(
+        isinstance(part, str) for part in value
+    ):
+        return tuple(stripped for part in value if (stripped := part.strip()))
+    raise ConfigurationError(f"{key} must be text or a list of texts")
+
+
+def _read_secret_key(
+    source: _Source, problems: dict[str, str]
+) -> tuple[Secret | None, bool | None]:
+    usable: dict[str, str] = {}
+    problem = "isn't set"
+    for key in (SECRET_KEY, API_KEY):
+        name, values, unreadable = source.secrets(key)
+        if unreadable:
+            problem = unreadable
+        elif values:
+            trouble = _api_key_trouble(values)
+            if trouble is None:
+                usable[name] = values[0]
+            else:
+                problem = trouble
+    if len(set(usable.values())) > 1:
+        raise ConfigurationError(
+            f"{SECRET_KEY} and {API_KEY} hold different keys; set only {SECRET_KEY}"
+        )
+    if not usable:
+        problems[SECRET_KEY] = problem
+        return None, None
+    value = next(iter(usable.values()))
+    return Secret(value), value.split("_")[1] == "live"
+
+
+def _api_key_trouble(values: tuple[str, ...]) -> str | None:
+    if len(values) > 1:
+        return "holds more than one key"
+    value = values[0]
+    if not _API_KEY.match(value) or value.startswith("pk_"):
+        return "isn't a secret API key of Stripe (sk_test_…, sk_live_…, rk_test_… or rk_live_…)"
+    return "is a placeholder" if _is_placeholder(value.split("_", 2)[2]) else None
+
+
+def _is_placeholder(value: str) -> bool:
+    return _PLACEHOLDER.search(value) is not None or value.lower() in {"test", "xxx", "secret"}
+
+
+def _check_publishable_key(source: _Source, livemode: bool | None) -> None:
+    value = source.text(PUBLISHABLE_KEY)
+    found = _API_KEY.match(value) if value else None
+    if found is None or livemode is None or found[1] != "pk":
+        return
+    if (found[2] == "live") != livemode:
+        raise ConfigurationError(
+            f"{SECRET_KEY} and {PUBLISHABLE_KEY} are of different modes: "
+            f"one is a test key and the other a live key"
+        )
+
+
+def _read_webhook_secrets(source: _Source, problems: dict[str, str]) -> tuple[Secret, ...]:
+    name, values, unreadable = source.secrets(WEBHOOK_SECRET, WEBHOOK_SECRET_FALLBACK)
+    usable = tuple(dict.fromkeys(value for value in values if _is_webhook_secret(value)))
+    if len(usable) < len(set(values)) or not usable:
+        problem = unreadable or (
+            "holds a value that is a placeholder or no signing secret "
+            "(whsec_ and at least 24 more characters)"
+            if values
+            else "isn't set"
+        )
+        problems[name] = problem
+        if not usable:
+            problems[WEBHOOK_SECRET] = problem
+    return tuple(Secret(value) for value in usable)
+
+
+def _is_webhook_secret(value: str) -> bool:
+    tail = value.removeprefix("whsec_")
+    return (
+        _WEBHOOK_SECRET.match(value) is not None
+        and not _is_placeholder(tail)
+        and len(set(tail.lower())) > 4
+    )
+
+
+def _required(source: _Source, key: str, default: int, low: int, high: int) -> int:
+    value = source.integer(key, default, low, high)
+    return default if value is None else value
+
+
+def _url_prefix(source: _Source) -> str:
+    key = "STRIPE_CREDITS_URL_PREFIX"
+    value = source.text(key)
+    if value is None:
+        return "/api/v1/billing/credits"
+    if not _URL_PREFIX.match(value):
+        raise ConfigurationError(
+            f"{key} must start with a slash, end without one and hold plain path segments, "
+            f"like /api/v1/billing/credits, not {value!r}"
+        )
+    return value
+
+
+def origin_of(url: str) -> str | None:
+    """Return ``scheme://host[:port]`` of a clean http(s) URL, or None.
+
+    http is clean only for loopback hosts. No user info, no escapes, no odd characters.
+    """
+    if not re.fullmatch(r"[\x21-\x7e]{1,2000}", url) or "\\" in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not host or "@" in parts.netloc or "%" in parts.netloc or parts.netloc.endswith((":", ".")):
+        return None
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK_HOSTS):
+        return None
+    if not url.startswith(f"{parts.scheme}://{parts.netloc}"):
+        return None
+    shown = f"[{host}]" if ":" in host else host
+    default = 443 if parts.scheme == "https" else 80
+    return f"{parts.scheme}://{shown}" + ("" if port in (None, default) else f":{port}")
+
+
+def _base_url(source: _Source) -> str | None:
+    key = "STRIPE_CREDITS_BASE_URL"
+    value = source.text(key)
+    if value is None:
+        return None
+    if origin_of(value) is None or urlsplit(value).query or urlsplit(value).fragment:
+        raise ConfigurationError(
+            f"{key} must be the public https address of your app (http only on loopback), "
+            f"without query or fragment, not {value!r}"
+        )
+    return value.rstrip("/")
+
+
+def _origins(source: _Source, base_url: str | None) -> tuple[str, ...]:
+    key = "STRIPE_CREDITS_ALLOWED_REDIRECT_ORIGINS"
+    values = source.texts(key)
+    if not values:
+        return tuple(origin for origin in [origin_of(base_url or "")] if origin)
+    origins = []
+    for value in values:
+        origin = origin_of(value)
+        if origin is None or urlsplit(value).path not in ("", "/") or urlsplit(value).query:
+            raise ConfigurationError(
+                f"{key} must hold origins like https://app.example.com "
+                f"(http only on loopback), not {value!r}"
+            )
+        origins.append(origin)
+    return tuple(origins)
+
+
+def _site(source: _Source, base_url: str | None) -> str:
+    key = "STRIPE_CREDITS_SITE"
+    value = source.text(key) or (base_url and urlsplit(base_url).netloc) or "local"
+    if not re.fullmatch(r"[\x21-\x7e]{1,200}", value):
+        raise ConfigurationError(f"{key} must be 1 to 200 printable ASCII characters")
+    return value
+
+
+def _api_base(source: _Source) -> str | None:
+    key = "STRIPE_CREDITS_API_BASE"
+    value = source.text(key)
+    if value is None:
+        return None
+    origin = origin_of(value)
+    if origin is None or urlsplit(value).path not in ("", "/"):
+        raise ConfigurationError(
+            f"{key} must be an https address, or http on loopback for the sandbox, not {value!r}"
+        )
+    return origin
