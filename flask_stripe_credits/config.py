@@ -351,7 +351,13 @@ def origin_of(url: str) -> str | None:
         host, port = parts.hostname, parts.port
     except ValueError:
         return None
-    if not host or "@" in parts.netloc or "%" in parts.netloc or parts.netloc.endswith((":", ".")):
+    if (
+        not host
+        or "@" in parts.netloc
+        or "%" in parts.netloc
+        or parts.netloc.endswith(":")
+        or host.endswith(".")
+    ):
         return None
     if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK_HOSTS):
         return None

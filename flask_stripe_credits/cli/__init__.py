@@ -1,0 +1,1 @@
+"""``flask credits …``: thin commands, one file a group."""
