@@ -1,0 +1,79 @@
+# Every target works from a fresh clone; `make help` lists them. Python >= 3.11 is all you need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+DEMO_READY := $(VENV)/.demo-installed
+PYTEST := $(BIN)/python -m pytest
+# One worker a core; `make test PYTEST_ARGS="-x tests/web"` passes anything else on.
+PYTEST_ARGS ?=
+COVERAGE := $(if $(COV),--cov --cov-report=term-missing:skip-covered)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo install test test-fast check format format-check lint types layers spelling docs wheel clean
+
+help: ## Show what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(DEMO_READY) ## Start the example app and the sandbox (PORT=5000 SANDBOX_PORT=5001)
+	@$(BIN)/python -m example_app.demo
+
+install: $(READY) ## Make .venv with everything for working on the package
+
+test: $(READY) ## Run the whole suite on all cores (COV=1 measures coverage)
+	$(PYTEST) -n auto $(COVERAGE) $(PYTEST_ARGS)
+
+test-fast: $(READY) ## Run the suite without browsers and without building wheels
+	$(PYTEST) -n auto -m "not browser and not packaging" $(COVERAGE) $(PYTEST_ARGS)
+
+check: format-check lint types layers spelling docs wheel test ## Run all that has to pass before a commit
+
+format: $(READY) ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+format-check: $(READY)
+	$(BIN)/ruff format --check
+
+lint: $(READY)
+	$(BIN)/ruff check
+
+types: $(READY)
+	$(BIN)/mypy
+
+layers: $(READY)
+	$(BIN)/lint-imports
+
+spelling: $(READY)
+	$(BIN)/codespell
+
+docs: $(READY) ## Build the documentation into docs/_build/html
+	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
+
+wheel: $(READY) ## Build the wheel and the source archive into dist/
+	$(BIN)/python -m build --outdir dist
+
+clean: ## Remove everything that was built, and .venv (the demo's data in .demo stays)
+	rm -rf $(VENV) build dist docs/_build .coverage .hypothesis .import_linter_cache \
+	  .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Dependency groups are read by pip 25.1 and newer; a fresh Python may bring an older one.
+$(READY): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $(READY) $(DEMO_READY)
+
+$(DEMO_READY): pyproject.toml example_app/requirements.txt | $(BIN)/python
+	@echo "Installing the package and what the demo needs into $(VENV) …"
+	$(BIN)/python -m pip install --quiet --editable . --requirement example_app/requirements.txt
+	@touch $(DEMO_READY)
