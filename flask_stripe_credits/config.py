@@ -17,12 +17,16 @@ logger = logging.getLogger(__name__)
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
-_API_KEY = re.compile(r"(sk|rk|pk)_(test|live)_[^\s]+\Z", re.ASCII)
+_API_KEY = re.compile(r"(sk|rk|pk)_(test|live)_[\x21-\x7e]+\Z")
 _WEBHOOK_SECRET = re.compile(r"whsec_[\x21-\x7e]{24,}\Z")
 _PLACEHOLDER = re.compile(
-    r"placeholder|change[-_]?me|example|your[-_]|[-_]here\b|\.\.\.|…|x{8,}|[<>*]", re.IGNORECASE
+    r"placeholder|change[-_]?me|example|your[-_]|[-_]here\b|\.\.\.|…|x{8,}|\Ax+\Z|[<>*]"
+    r"|12345678|abcdefgh",
+    re.IGNORECASE,
 )
-_URL_PREFIX = re.compile(r"(/[A-Za-z0-9_.~-]+)+\Z")
+_URL_PREFIX = re.compile(r"(/(?!\.{1,2}(/|\Z))[A-Za-z0-9_.~-]+)+\Z")
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\Z")
+_IPV6 = re.compile(r"[0-9a-f:.]*:[0-9a-f:.]*\Z")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
@@ -204,15 +208,17 @@ class _Source:
         return _split(key, self.raw(key))
 
     def secrets(self, *keys: str) -> tuple[str, tuple[str, ...], str | None]:
-        """The first of ``keys`` that is set in the first layer that sets one.
+        """The first of ``keys`` that isn't blank in the first layer that sets one.
 
         Returns its name, its values and what kept them from being read.
         """
         for layer in self.layers:
-            for key in keys:
-                found = _secret_in(layer, key)
-                if found is not None:
-                    return key, *found
+            found = {key: read for key in keys if (read := _secret_in(layer, key)) is not None}
+            for key, read in found.items():
+                if any(read):
+                    return key, *read
+            if found:
+                break
         return keys[0], (), None
 
 
@@ -221,8 +227,10 @@ def _secret_in(layer: Mapping[str, Any], key: str) -> tuple[tuple[str, ...], str
     if value and file:
         raise ConfigurationError(f"set {key} or {key}_FILE, not both")
     if file:
+        if not isinstance(file, (str, os.PathLike)):
+            raise ConfigurationError(f"{key}_FILE must be a path, not {type(file).__name__}")
         try:
-            value = Path(file).read_text(encoding="utf-8")
+            value = Path(file).read_text(encoding="utf-8-sig").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it isn't UTF-8 text"
             return (), f"can't be read from the file that {key}_FILE names: {reason}"
@@ -281,12 +289,12 @@ def _api_key_trouble(values: tuple[str, ...]) -> str | None:
 
 
 def _is_placeholder(value: str) -> bool:
-    return _PLACEHOLDER.search(value) is not None or value.lower() in {"test", "xxx", "secret"}
+    return _PLACEHOLDER.search(value) is not None or value.lower() in {"test", "secret"}
 
 
 def _check_publishable_key(source: _Source, livemode: bool | None) -> None:
-    value = source.text(PUBLISHABLE_KEY)
-    found = _API_KEY.match(value) if value else None
+    _, values, _ = source.secrets(PUBLISHABLE_KEY)
+    found = _API_KEY.match(values[0]) if values else None
     if found is None or livemode is None or found[1] != "pk":
         return
     if (found[2] == "live") != livemode:
@@ -351,21 +359,22 @@ def origin_of(url: str) -> str | None:
         host, port = parts.hostname, parts.port
     except ValueError:
         return None
-    if (
-        not host
-        or "@" in parts.netloc
-        or "%" in parts.netloc
-        or parts.netloc.endswith(":")
-        or host.endswith(".")
-    ):
+    if not host or "@" in parts.netloc or "%" in parts.netloc or parts.netloc.endswith(":"):
+        return None
+    bracketed = parts.netloc.startswith("[")
+    if not (_IPV6 if bracketed else _HOST_NAME).match(host):
         return None
     if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK_HOSTS):
         return None
     if not url.startswith(f"{parts.scheme}://{parts.netloc}"):
         return None
-    shown = f"[{host}]" if ":" in host else host
+    shown = f"[{host}]" if bracketed else host
     default = 443 if parts.scheme == "https" else 80
     return f"{parts.scheme}://{shown}" + ("" if port in (None, default) else f":{port}")
+
+
+def _is_bare(url: str) -> bool:
+    return urlsplit(url).path in ("", "/") and "?" not in url and "#" not in url
 
 
 def _base_url(source: _Source) -> str | None:
@@ -373,7 +382,7 @@ def _base_url(source: _Source) -> str | None:
     value = source.text(key)
     if value is None:
         return None
-    if origin_of(value) is None or urlsplit(value).query or urlsplit(value).fragment:
+    if origin_of(value) is None or "?" in value or "#" in value:
         raise ConfigurationError(
             f"{key} must be the public https address of your app (http only on loopback), "
             f"without query or fragment, not {value!r}"
@@ -389,7 +398,7 @@ def _origins(source: _Source, base_url: str | None) -> tuple[str, ...]:
     origins = []
     for value in values:
         origin = origin_of(value)
-        if origin is None or urlsplit(value).path not in ("", "/") or urlsplit(value).query:
+        if origin is None or not _is_bare(value):
             raise ConfigurationError(
                 f"{key} must hold origins like https://app.example.com "
                 f"(http only on loopback), not {value!r}"
@@ -400,9 +409,10 @@ def _origins(source: _Source, base_url: str | None) -> tuple[str, ...]:
 
 def _site(source: _Source, base_url: str | None) -> str:
     key = "STRIPE_CREDITS_SITE"
-    value = source.text(key) or (base_url and urlsplit(base_url).netloc) or "local"
-    if not re.fullmatch(r"[\x21-\x7e]{1,200}", value):
-        raise ConfigurationError(f"{key} must be 1 to 200 printable ASCII characters")
+    value = source.text(key) or (base_url and urlsplit(base_url).netloc.lower()) or "local"
+    # Stripe's lookup keys of 200 characters also hold a package code.
+    if not re.fullmatch(r"[\x21-\x7e]{1,100}", value):
+        raise ConfigurationError(f"{key} must be 1 to 100 printable ASCII characters")
     return value
 
 
@@ -412,7 +422,7 @@ def _api_base(source: _Source) -> str | None:
     if value is None:
         return None
     origin = origin_of(value)
-    if origin is None or urlsplit(value).path not in ("", "/"):
+    if origin is None or not _is_bare(value):
         raise ConfigurationError(
             f"{key} must be an https address, or http on loopback for the sandbox, not {value!r}"
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 
 ZERO_DECIMAL = frozenset(
     "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split(),
@@ -76,16 +76,22 @@ class Money:
     def from_major(cls, amount: Decimal, currency: str) -> Money:
         """Return ``amount`` major units of ``currency``.
 
-        :raises ValueError: when ``amount`` has more decimal digits than the currency.
+        :raises ValueError: when ``amount`` has more decimal digits than the currency, or isn't
+            a finite number.
         """
-        minor = amount.scaleb(exponent(currency))
-        if minor != minor.to_integral_value():
-            raise ValueError(f"{amount} has more decimal digits than {currency} allows")
-        return cls(int(minor), currency)
+        exact = Context(prec=50, traps=[Inexact])
+        try:
+            minor = exact.to_integral_exact(exact.scaleb(amount, exponent(currency)))
+            return cls(int(minor), currency)
+        except Inexact:
+            raise ValueError(f"{amount} has more decimal digits than {currency} allows") from None
+        except OverflowError:
+            raise ValueError(f"{amount} is no amount of money") from None
 
     def __str__(self) -> str:
         """The amount for people: ``$10.00``, ``¥500``, ``CHF 12.50``."""
-        digits = 0 if self.currency in WHOLE_UNITS_IN_TWO_DECIMALS else exponent(self.currency)
+        whole = self.currency in WHOLE_UNITS_IN_TWO_DECIMALS and self.fits
+        digits = 0 if whole else exponent(self.currency)
         sign = "-" if self.amount < 0 else ""
         symbol = _SYMBOLS.get(self.currency, self.currency.upper() + " ")
         return f"{sign}{symbol}{abs(self.major):,.{digits}f}"

@@ -1,0 +1,159 @@
+"""The only module that talks to Stripe, and the only one that imports ``stripe`` — lazily.
+
+``import stripe`` costs 140 to 190 ms, so a web worker pays it at its first call, not at its
+start, and the webhook's path never does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from .config import LOOPBACK_HOSTS, Settings
+from .errors import GatewayKeyRefused, GatewayRejected, GatewayUnavailable, MalformedEvent
+from .stripe_objects import CheckoutSession
+
+if TYPE_CHECKING:
+    import stripe
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# All tries together stay below 25 s: a worker is usually killed after 30.
+MAX_NETWORK_RETRIES = 2
+CONNECT_TIMEOUT_SECONDS = 2.0
+READ_TIMEOUT_SECONDS = 5.5
+# For questions that a buyer waits on, where we have another answer.
+IMPATIENT_TIMEOUT_SECONDS = 3.0
+
+
+class Gateway:
+    """Stripe, as one app with one key sees it. Safe to share between threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clients: dict[tuple[int, bool], stripe.StripeClient] = {}
+
+    def create_checkout_session(
+        self, params: Mapping[str, Any], *, idempotency_key: str
+    ) -> CheckoutSession:
+        """Open a Checkout Session. Safe to repeat with the same key and parameters.
+
+        :raises GatewayUnavailable: Stripe is unreachable, busy or broken.
+        :raises GatewayRejected: Stripe refused the parameters.
+        :raises GatewayKeyRefused: Stripe refused the API key.
+        :raises NotConfigured: there is no usable API key.
+        """
+        client = self._client()
+        return self._session(
+            lambda: client.v1.checkout.sessions.create(
+                dict(params),  # type: ignore[arg-type]
+                {"idempotency_key": idempotency_key},
+            )
+        )
+
+    def retrieve_checkout_session(
+        self, session_id: str, *, impatient: bool = False
+    ) -> CheckoutSession:
+        """Ask what became of a session.
+
+        :param impatient: give up after 3 seconds and try only once.
+        :raises GatewayUnavailable, GatewayRejected, GatewayKeyRefused, NotConfigured: as
+            :meth:`create_checkout_session`.
+        """
+        client = self._client(impatient)
+        return self._session(lambda: client.v1.checkout.sessions.retrieve(session_id))
+
+    def expire_checkout_session(self, session_id: str) -> CheckoutSession:
+        """Close an open session, so that it can't be paid any more.
+
+        :raises GatewayRejected: also when the session is already complete or expired.
+        :raises GatewayUnavailable, GatewayKeyRefused, NotConfigured: as
+            :meth:`create_checkout_session`.
+        """
+        client = self._client()
+        return self._session(lambda: client.v1.checkout.sessions.expire(session_id))
+
+    def _session(self, call: Callable[[], stripe.checkout.Session]) -> CheckoutSession:
+        payload = self._call(call).to_dict()
+        try:
+            return CheckoutSession.from_payload(payload)
+        except MalformedEvent as error:
+            raise GatewayRejected(f"Stripe's answer isn't a checkout session: {error}") from None
+
+    def _call(self, call: Callable[[], T]) -> T:
+        import stripe
+
+        try:
+            return call()
+        except stripe.StripeError as error:
+            # Stripe's exceptions carry bodies and headers, and its messages parts of keys.
+            raise _translated(error) from None
+
+    def _client(self, impatient: bool = False) -> stripe.StripeClient:
+        # A client used before a fork must not be used after it: both would share one socket.
+        key = (os.getpid(), impatient)
+        client = self._clients.get(key)
+        if client is None:
+            client = self._clients[key] = self._new_client(impatient)
+        return client
+
+    def _new_client(self, impatient: bool) -> stripe.StripeClient:
+        secret_key = self._settings.require_secret_key()
+        import stripe
+
+        timeout = (
+            (IMPATIENT_TIMEOUT_SECONDS / 3, IMPATIENT_TIMEOUT_SECONDS * 2 / 3)
+            if impatient
+            else (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
+        )
+        api_base = self._settings.api_base
+        return stripe.StripeClient(
+            secret_key.reveal(),
+            max_network_retries=0 if impatient else MAX_NETWORK_RETRIES,
+            http_client=stripe.RequestsClient(timeout=timeout, session=_session_for(api_base)),
+            base_addresses={"api": api_base} if api_base else None,
+        )
+
+
+def _session_for(api_base: str | None) -> Any:
+    if api_base is None or urlsplit(api_base).hostname not in LOOPBACK_HOSTS:
+        return None
+    import requests
+
+    # A proxy from the environment can't reach our own loopback address.
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
+def _translated(error: stripe.StripeError) -> Exception:
+    import stripe
+
+    status, request_id = error.http_status, error.request_id
+    detail = error.error
+    code = getattr(detail, "code", None) or error.code or getattr(detail, "type", None)
+    if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
+        logger.error("Stripe refused the API key (request %s)", request_id)
+        return GatewayKeyRefused("Stripe refused the API key", code=code, request_id=request_id)
+    if isinstance(error, (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError)):
+        answered = status is not None and status >= 500
+        logger.warning("Stripe unavailable: %s %s (request %s)", status, code, request_id)
+        return GatewayUnavailable(
+            f"Stripe is not available ({type(error).__name__})",
+            code=code,
+            request_id=request_id,
+            answered=answered,
+        )
+    param = getattr(detail, "param", None)
+    logger.error("Stripe rejected %s: %s (request %s)", param, code, request_id)
+    return GatewayRejected(
+        f"Stripe rejected the request: {code or type(error).__name__}"
+        + (f" ({param})" if param else ""),
+        code=code,
+        request_id=request_id,
+    )

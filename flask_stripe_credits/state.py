@@ -1,0 +1,71 @@
+"""What one initialised app consists of, kept in ``app.extensions["stripe_credits"]``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from flask import Flask, current_app
+from flask_sqlalchemy import SQLAlchemy
+
+from .config import Settings
+from .errors import ConfigurationError
+from .gateway import Gateway
+from .models import Models
+from .snapshots import PurchaseSnapshot
+from .statements import Statements
+
+EXTENSION_KEY = "stripe_credits"
+
+CheckoutParams = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Callbacks:
+    """The host's functions, set by decorators of :class:`~.extension.StripeCredits`."""
+
+    user_id_loader: Callable[[], object] | None = None
+    checkout_session_params: (
+        Callable[[PurchaseSnapshot, CheckoutParams], Mapping[str, Any]] | None
+    ) = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """One app's settings, database, models and connection to Stripe."""
+
+    db: SQLAlchemy
+    models: Models
+    settings: Settings
+    gateway: Gateway
+    callbacks: Callbacks
+    _statements: dict[str, Statements] = field(default_factory=dict)
+
+    def statements(self, dialect: str) -> Statements:
+        """The statements for a database; built at the first call."""
+        found = self._statements.get(dialect)
+        if found is None:
+            found = self._statements[dialect] = Statements(self.models, dialect)
+        return found
+
+
+def current_state() -> AppState:
+    """Return the state of the current app.
+
+    :raises ConfigurationError: when ``StripeCredits`` isn't initialised on it.
+    """
+    return state_of(cast(Any, current_app)._get_current_object())
+
+
+def state_of(app: Flask) -> AppState:
+    """Return the state of ``app``.
+
+    :raises ConfigurationError: when ``StripeCredits`` isn't initialised on it.
+    """
+    try:
+        return cast(AppState, app.extensions[EXTENSION_KEY])
+    except KeyError:
+        raise ConfigurationError(
+            "this app has no StripeCredits: call credits.init_app(app) in its factory"
+        ) from None

@@ -1,0 +1,109 @@
+"""Every statement of the money's path, built once for each database.
+
+Building one costs as much as running it. Parameters: ``purchase_id``, ``user_id`` and
+``payment_intent_id`` are ours and Stripe's ids; inserts and updates take column names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from .errors import ConfigurationError
+from .models import Models
+
+_INSERT = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+
+
+class Statements:
+    """The statements for one set of models and one dialect."""
+
+    def __init__(self, models: Models, dialect: str) -> None:
+        if dialect not in _INSERT:
+            raise ConfigurationError(
+                f"flask-stripe-credits works on PostgreSQL and SQLite, not on {dialect}"
+            )
+        insert: Any = _INSERT[dialect]
+        self._locks(models, insert)
+        self._purchases(models)
+        self._facts(models)
+        self._grants(models, insert)
+
+    def _locks(self, models: Models, insert: Any) -> None:
+        payments, buyers = models.table(models.Payment), models.table(models.Buyer)
+        self.take_write_lock = (
+            sa.update(payments).values(stripe_payment_intent_id="").where(sa.false())
+        )
+        # DO UPDATE locks a row that is already there; DO NOTHING would not.
+        payment = insert(payments).values(
+            stripe_payment_intent_id=sa.bindparam("payment_intent_id")
+        )
+        self.lock_payment = payment.on_conflict_do_update(
+            index_elements=[payments.c.stripe_payment_intent_id],
+            set_={"stripe_payment_intent_id": payment.excluded.stripe_payment_intent_id},
+        )
+        buyer = insert(buyers)
+        self.lock_buyer = buyer.on_conflict_do_update(
+            index_elements=[buyers.c.user_id], set_={"user_id": buyer.excluded.user_id}
+        )
+
+    def _purchases(self, models: Models) -> None:
+        purchases = models.table(models.Purchase)
+        c, bind = purchases.c, sa.bindparam
+        self.lock_purchase = (
+            sa.select(purchases).where(c.id == bind("purchase_id")).with_for_update()
+        )
+        self.lock_purchase_by_session = (
+            sa.select(purchases)
+            .where(c.stripe_checkout_session_id == bind("session_id"))
+            .with_for_update()
+        )
+        self.find_session = sa.select(c.id).where(
+            c.stripe_checkout_session_id == bind("session_id")
+        )
+        self.insert_purchase = sa.insert(purchases)
+        self.update_purchase = sa.update(purchases).where(c.id == bind("purchase_key"))
+
+    def _facts(self, models: Models) -> None:
+        refunds, disputes = models.table(models.Refund), models.table(models.Dispute)
+        grants = models.table(models.Grant)
+
+        def total(column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+            # PostgreSQL's sum(bigint) is a Decimal, whose // rounds the other way.
+            return sa.cast(sa.func.coalesce(sa.func.sum(column), 0), sa.BigInteger)
+
+        def about_payment(table: sa.Table, live: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+            return (
+                sa.select(total(table.c.amount))
+                .where(table.c.stripe_payment_intent_id == sa.bindparam("payment_intent_id"), live)
+                .scalar_subquery()
+            )
+
+        def of_purchase(column: sa.ColumnElement[int]) -> sa.ScalarSelect[int]:
+            return (
+                sa.select(column)
+                .where(grants.c.purchase_id == sa.bindparam("purchase_id"))
+                .scalar_subquery()
+            )
+
+        # A later statement than the locks: under READ COMMITTED it sees what they waited for.
+        self.read_sums = sa.select(
+            about_payment(refunds, refunds.c.live_rank < 3).label("refunded"),
+            about_payment(disputes, disputes.c.live_rank == 1).label("disputed"),
+            of_purchase(total(grants.c.credits)).label("posted"),
+            of_purchase(sa.func.coalesce(sa.func.max(grants.c.sequence), 0)).label("sequence"),
+        )
+
+    def _grants(self, models: Models, insert: Any) -> None:
+        events = models.table(models.WebhookEvent)
+        self.insert_grant = sa.insert(models.table(models.Grant))
+        self.insert_audit = sa.insert(models.table(models.AuditLog)).inline()
+        event = insert(events)
+        kept = ("verdict", "error_class", "purchase_id", "updated_at")
+        self.upsert_event = event.on_conflict_do_update(
+            index_elements=[events.c.stripe_event_id],
+            set_={name: event.excluded[name] for name in kept}
+            | {"attempts": events.c.attempts + 1},
+        )

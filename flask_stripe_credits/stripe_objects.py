@@ -1,0 +1,197 @@
+"""What we read of Stripe's objects, taken from plain dicts of any API version.
+
+Metadata is a pointer, never a quantity: of it only the site and the purchase's id are read.
+Fields that are missing or of an unexpected type are None, and None never matches anything.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from .errors import MalformedEvent
+
+SITE_MARKER = "flask_stripe_credits"
+PURCHASE_MARKER = "purchase_id"
+
+_STRIPE_ID = re.compile(r"[A-Za-z0-9_]{1,255}\Z")
+_EVENT_TYPE = re.compile(r"[a-z0-9_.]{1,255}\Z")
+_CURRENCY = re.compile(r"[a-z]{3}\Z")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+_LATEST = 253_402_300_799  # 9999-12-31T23:59:59Z
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutSession:
+    """A Checkout Session. Amounts are minor units of ``currency``.
+
+    :ivar site: the installation that our marker names, None without a marker.
+    :ivar purchase_id: the purchase that our marker names.
+    """
+
+    id: str
+    mode: str | None
+    livemode: bool | None
+    status: str | None
+    payment_status: str | None
+    currency: str | None
+    amount_subtotal: int | None
+    amount_total: int | None
+    amount_discount: int | None
+    amount_tax: int | None
+    amount_shipping: int | None
+    payment_intent_id: str | None
+    site: str | None
+    purchase_id: uuid.UUID | None
+    url: str | None
+    expires_at: dt.datetime | None
+
+    @classmethod
+    def from_payload(cls, payload: object) -> CheckoutSession:
+        """Read a session from Stripe's JSON.
+
+        :raises MalformedEvent: when it has no id.
+        """
+        if not isinstance(payload, Mapping):
+            raise MalformedEvent("the checkout session is not an object")
+        metadata = _mapping(payload, "metadata")
+        totals = _mapping(payload, "total_details")
+        return cls(
+            id=stripe_id(payload, "id"),
+            mode=_text(payload, "mode"),
+            livemode=_boolean(payload, "livemode"),
+            status=_text(payload, "status"),
+            payment_status=_text(payload, "payment_status"),
+            currency=_currency(payload),
+            amount_subtotal=_amount(payload, "amount_subtotal"),
+            amount_total=_amount(payload, "amount_total"),
+            amount_discount=_amount(totals, "amount_discount"),
+            amount_tax=_amount(totals, "amount_tax"),
+            amount_shipping=_amount(totals, "amount_shipping"),
+            payment_intent_id=_reference(payload, "payment_intent"),
+            site=_text(metadata, SITE_MARKER),
+            purchase_id=parse_uuid(metadata.get(PURCHASE_MARKER))
+            or parse_uuid(payload.get("client_reference_id")),
+            url=_text(payload, "url"),
+            expires_at=_time(payload, "expires_at"),
+        )
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether Stripe has the money, or none is due."""
+        return self.payment_status in ("paid", "no_payment_required")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A snapshot event.
+
+    :ivar account: the connected account the event is about, None for our own.
+    :ivar payload: the whole event as Stripe sent it.
+    """
+
+    id: str
+    type: str
+    created: dt.datetime | None
+    api_version: str | None
+    livemode: bool | None
+    account: str | None
+    payload: Mapping[str, Any]
+
+    @classmethod
+    def from_payload(cls, payload: object) -> Event:
+        """Read an event from Stripe's JSON.
+
+        :raises MalformedEvent: when it isn't a snapshot event. Thin events
+            (``v2.core.event``) carry no object and belong to another kind of endpoint.
+        """
+        if not isinstance(payload, Mapping):
+            raise MalformedEvent("the body is not a JSON object")
+        if payload.get("object") == "v2.core.event":
+            raise MalformedEvent("thin events aren't supported: use snapshot events")
+        kind = payload.get("type")
+        if not isinstance(kind, str) or not _EVENT_TYPE.match(kind):
+            raise MalformedEvent("the event has no type")
+        if not isinstance(_mapping(payload, "data").get("object"), Mapping):
+            raise MalformedEvent("the event has no data.object")
+        version = _text(payload, "api_version")
+        return cls(
+            id=stripe_id(payload, "id"),
+            type=kind,
+            created=_time(payload, "created"),
+            api_version=version if version and len(version) <= 50 else None,
+            livemode=_boolean(payload, "livemode"),
+            account=_text(payload, "account"),
+            payload=payload,
+        )
+
+    @property
+    def data_object(self) -> Mapping[str, Any]:
+        """The object the event is about, as it was then (``data.object``)."""
+        return cast(Mapping[str, Any], self.payload["data"]["object"])
+
+    @property
+    def object_id(self) -> str | None:
+        """The id of the object the event is about."""
+        return _reference(self.payload["data"], "object")
+
+
+def parse_uuid(value: object) -> uuid.UUID | None:
+    """Return the UUID written in ``value`` in its canonical form, or None."""
+    return uuid.UUID(value) if isinstance(value, str) and _UUID.match(value) else None
+
+
+def stripe_id(payload: Mapping[str, Any], key: str) -> str:
+    """Return one of Stripe's ids.
+
+    :raises MalformedEvent: when there is none or it could not be one.
+    """
+    value = payload.get(key)
+    if not isinstance(value, str) or not _STRIPE_ID.match(value):
+        raise MalformedEvent(f"{key} is missing or no Stripe id")
+    return value
+
+
+def _reference(payload: Mapping[str, Any], key: str) -> str | None:
+    value = payload.get(key)
+    if isinstance(value, Mapping):
+        value = value.get("id")
+    return value if isinstance(value, str) and _STRIPE_ID.match(value) else None
+
+
+def _mapping(payload: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = payload.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(payload: Mapping[str, Any], key: str) -> str | None:
+    value = payload.get(key)
+    if not isinstance(value, str) or not value or len(value) > 5_000:
+        return None
+    return value if value.isprintable() else None
+
+
+def _boolean(payload: Mapping[str, Any], key: str) -> bool | None:
+    value = payload.get(key)
+    return value if isinstance(value, bool) else None
+
+
+def _amount(payload: Mapping[str, Any], key: str) -> int | None:
+    value = payload.get(key)
+    return value if type(value) is int and 0 <= value <= 2**53 else None
+
+
+def _currency(payload: Mapping[str, Any]) -> str | None:
+    value = payload.get("currency")
+    return value if isinstance(value, str) and _CURRENCY.match(value) else None
+
+
+def _time(payload: Mapping[str, Any], key: str) -> dt.datetime | None:
+    value = payload.get(key)
+    if type(value) is not int or not 0 <= value <= _LATEST:
+        return None
+    return dt.datetime.fromtimestamp(value, dt.UTC)

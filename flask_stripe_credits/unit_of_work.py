@@ -1,0 +1,254 @@
+"""The transaction in which facts are recorded and receivers run.
+
+One connection, one transaction, opened with a write lock on SQLite. The host's receivers see it
+as ``db.session``: a session of the host's own class on our connection, joined by savepoints, so
+that their ``commit()`` ends a savepoint and not our transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import itertools
+import logging
+import random
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from types import TracebackType
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.orm import Session, SessionTransaction
+
+from .errors import DatabaseBusy, ReceiverFailed, TablesOutOfDate
+from .models import Models
+from .state import AppState
+from .statements import Statements
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MAX_TRIES = 4
+# No new try after this: Stripe's checkout page waits ten seconds for our answer.
+LONGEST_RETRY_SECONDS = 5.0
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+# serialization_failure, deadlock_detected, lock_not_available
+_SQLSTATES_WORTH_ANOTHER_TRY = frozenset({"40001", "40P01", "55P03"})
+# undefined_table, undefined_column
+_SQLSTATES_OF_MISSING_TABLES = frozenset({"42P01", "42703"})
+# connection, invalid transaction state (read only), resources, operator intervention, system
+_SQLSTATE_CLASSES_OF_OUTAGES = frozenset({"08", "25", "53", "57", "58"})
+
+
+def in_transaction(state: AppState, work: Callable[[UnitOfWork], T]) -> T:
+    """Run ``work`` in one transaction, commit it, then run what it left for after the commit.
+
+    The whole transaction is repeated, a few times and with a short random pause, when the
+    database gave up on it (deadlock, serialization failure, ``database is locked``) or the
+    connection was lost; what ``work`` does must be safe to repeat. Inside a host's own
+    transaction (a test suite that wraps everything in one) there is a savepoint and no retry.
+
+    :raises DatabaseBusy: when the last try failed so, or the database can't be used at all.
+    :raises TablesOutOfDate: when our tables or columns are missing.
+    """
+    deadline = time.monotonic() + LONGEST_RETRY_SECONDS
+    for attempt in itertools.count(1):
+        uow = UnitOfWork(state)
+        try:
+            with uow:
+                result = work(uow)
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            trouble = database_trouble(error)
+            if trouble is None:
+                raise
+            tries_left = attempt < MAX_TRIES and time.monotonic() < deadline
+            if trouble is not Trouble.PASSING or not tries_left or not uow.owns_connection:
+                raise _as_our_error(trouble, error) from error
+            logger.info("transaction tried again after %s", type(error).__name__)
+            time.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter
+        else:
+            uow.run_after_commit()
+            return result
+    raise AssertionError("unreachable")
+
+
+class Trouble(Enum):
+    """Why the database didn't do what it was told, as far as it isn't a bug."""
+
+    PASSING = "worth another try at once"
+    DOWN = "worth another try later"
+    NO_TABLES = "our tables or columns are missing"
+
+
+def database_trouble(error: BaseException) -> Trouble | None:
+    """Tell what kind of trouble ``error`` is, None for every other exception."""
+    if isinstance(error, sa.exc.TimeoutError):
+        return Trouble.DOWN
+    if not isinstance(error, sa.exc.DBAPIError):
+        return None
+    if error.connection_invalidated:
+        return Trouble.PASSING
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    if state is not None:
+        if state in _SQLSTATES_WORTH_ANOTHER_TRY:
+            return Trouble.PASSING
+        if state in _SQLSTATES_OF_MISSING_TABLES:
+            return Trouble.NO_TABLES
+        return Trouble.DOWN if state[:2] in _SQLSTATE_CLASSES_OF_OUTAGES else None
+    if not isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)):
+        return None
+    message = str(error.orig)
+    if "no such table" in message or "no such column" in message:
+        return Trouble.NO_TABLES
+    return Trouble.PASSING if "is locked" in message else Trouble.DOWN
+
+
+def _as_our_error(trouble: Trouble, error: Exception) -> DatabaseBusy | TablesOutOfDate:
+    if trouble is Trouble.NO_TABLES:
+        return TablesOutOfDate(
+            "the tables of flask-stripe-credits are missing or out of date: "
+            "run `flask credits db upgrade`"
+        )
+    return DatabaseBusy(f"the database gave up: {type(error).__name__}")
+
+
+class UnitOfWork:
+    """One transaction of ours. Use it through :func:`in_transaction`.
+
+    :ivar now: aware UTC, the same for all that is written in it.
+    :ivar owns_connection: False inside a transaction of the host's.
+    """
+
+    def __init__(self, state: AppState) -> None:
+        self.state = state
+        self.models: Models = state.models
+        self.now = dt.datetime.now(dt.UTC)
+        self.owns_connection = True
+        self._after_commit: list[Callable[[], object]] = []
+
+    def __enter__(self) -> UnitOfWork:
+        factory = self.state.db.session.session_factory
+        options = {**factory.kw, "join_transaction_mode": "create_savepoint"}
+        self._session: Session = _joined_session_class(factory.class_)(**options)
+        bind = self._session.get_bind()
+        self.owns_connection = isinstance(bind, sa.Engine)
+        self.connection = bind.connect() if isinstance(bind, sa.Engine) else bind
+        try:
+            self._transaction = (
+                self.connection.begin_nested()
+                if self.connection.in_transaction()
+                else self.connection.begin()
+            )
+            self.sql: Statements = self.state.statements(self.connection.dialect.name)
+            if self.connection.dialect.name == "sqlite":
+                # Takes the write lock in every driver mode; a SELECT or SAVEPOINT first doesn't,
+                # and a reader that turns writer fails at once, whatever the busy timeout.
+                self.connection.execute(self.sql.take_write_lock)
+        except BaseException:
+            if self.owns_connection:
+                self.connection.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self._transaction.commit()
+            elif self._transaction.is_active:
+                self._transaction.rollback()
+        finally:
+            if self.owns_connection:
+                self.connection.close()
+
+    def execute(
+        self, statement: sa.Executable, params: Mapping[str, Any] | None = None
+    ) -> sa.CursorResult[Any]:
+        """Run one statement in the transaction."""
+        return self.connection.execute(statement, params)
+
+    def after_commit(self, call: Callable[[], object]) -> None:
+        """Have ``call`` run once the transaction is committed; its exceptions are logged."""
+        self._after_commit.append(call)
+
+    def run_after_commit(self) -> None:
+        for call in self._after_commit:
+            try:
+                call()
+            except Exception:
+                logger.exception("a receiver of something already committed failed")
+
+    @contextlib.contextmanager
+    def host_session(self) -> Iterator[Session]:
+        """While the host's functions run, ``db.session`` is a session on our connection.
+
+        The caller's own session is put back afterwards and expired, never committed or removed.
+
+        :raises ReceiverFailed: when the session was rolled back at its root, closed or removed:
+            the host's writes may be lost, so nothing may be kept.
+        """
+        registry = self.state.db.session.registry
+        session: Any = self._session
+        session.joined_connection = self.connection
+        before = registry() if registry.has() else None
+        registry.set(session)
+        try:
+            yield session
+            if session.spoiled:
+                raise ReceiverFailed("a receiver rolled back, closed or removed db.session")
+            session.commit()
+        finally:
+            Session.close(session)
+            if registry.has() and registry() is not session:
+                registry().close()
+            registry.clear()
+            if before is not None:
+                registry.set(before)
+                before.expire_all()
+
+
+_joined_session_classes: weakref.WeakKeyDictionary[type[Session], type[Session]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _joined_session_class(base: type[Session]) -> type[Session]:
+    """A subclass of the host's session class, so that its options, binds and listeners stay."""
+    found = _joined_session_classes.get(base)
+    if found is None:
+        found = _joined_session_classes[base] = _build_joined_session_class(base)
+    return found
+
+
+def _build_joined_session_class(base: type[Session]) -> type[Session]:
+
+    class JoinedSession(base):  # type: ignore[valid-type, misc]
+        joined_connection: sa.Connection | None = None
+        spoiled = False
+
+        def get_bind(self, *args: Any, **kwargs: Any) -> sa.Engine | sa.Connection:
+            bind: sa.Engine | sa.Connection = super().get_bind(*args, **kwargs)
+            joined = self.joined_connection
+            if joined is not None and (bind is joined.engine or bind is joined):
+                return joined
+            return bind
+
+        def close(self) -> None:
+            self.spoiled = True
+            super().close()
+
+    @event.listens_for(JoinedSession, "after_soft_rollback")
+    def _note_root_rollback(session: JoinedSession, previous: SessionTransaction) -> None:
+        if not previous.nested:
+            session.spoiled = True
+
+    return JoinedSession
