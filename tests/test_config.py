@@ -26,7 +26,7 @@ def webhook_secret() -> str:
     return "whsec_" + secrets.token_hex(16)
 
 
-def read(config: dict[str, Any] | None = None, **environ: str) -> Settings:
+def read(config: dict[str, Any] | None = None, /, **environ: str) -> Settings:
     return read_settings(config or {}, environ)
 
 
