@@ -4,7 +4,7 @@ from importlib.metadata import version as installed_version
 
 project = "flask-stripe-credits"
 author = "The flask-stripe-credits developers"
-copyright = author  # noqa: A001
+copyright = author
 version = release = installed_version(project)
 
 extensions = ["myst_parser"]
