@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class StripeCreditsError(Exception):
     """Root of everything that this package raises on purpose."""
@@ -39,6 +41,17 @@ class PackageNotFound(CatalogError):
     def __init__(self, package_code: str) -> None:
         super().__init__(f"no active package has the code {package_code!r}")
         self.package_code = package_code
+
+
+class InvalidCatalog(CatalogError):
+    """A file of packages has mistakes; nothing of it was loaded.
+
+    :ivar problems: one line each, naming the package, the field and what is right.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
 
 
 class CheckoutError(StripeCreditsError):

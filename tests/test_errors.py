@@ -8,7 +8,7 @@ from flask_stripe_credits import errors
 from flask_stripe_credits.errors import StripeCreditsError
 
 TREE = {
-    errors.CatalogError: {errors.PackageNotFound},
+    errors.CatalogError: {errors.PackageNotFound, errors.InvalidCatalog},
     errors.CheckoutError: {
         errors.RedirectNotAllowed,
         errors.TooManySessions,
@@ -23,7 +23,11 @@ TREE = {
     errors.WebhookError: {errors.InvalidSignature, errors.MalformedEvent, errors.PayloadTooLarge},
     errors.FulfillmentError: {errors.ReceiverFailed, errors.NoReceiver},
 }
-CLASSES = [value for _, value in inspect.getmembers(errors, inspect.isclass)]
+CLASSES = [
+    value
+    for _, value in inspect.getmembers(errors, inspect.isclass)
+    if value.__module__ == errors.__name__
+]
 
 
 @pytest.mark.parametrize("error", CLASSES, ids=lambda error: error.__name__)
