@@ -28,6 +28,10 @@ class TablesOutOfDate(StripeCreditsError):
     """The tables of this package are missing or not at the newest revision."""
 
 
+class MigrationRefused(StripeCreditsError):
+    """The tables of this package can't be migrated as asked; nothing was changed."""
+
+
 class CatalogError(StripeCreditsError):
     """Something about the packages is wrong."""
 

@@ -11,13 +11,15 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from .config import Settings
 from .stripe_objects import CheckoutSession
 from .unit_of_work import UnitOfWork
 
 logger = logging.getLogger(__name__)
+
+Row = Mapping[str, Any]
 
 
 class PurchaseStatus(StrEnum):
@@ -68,7 +70,7 @@ class Recorded:
     """
 
     verdict: Verdict
-    purchase: Mapping[str, Any] | None = None
+    purchase: Row | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     reason: str = "purchase"
     flag: str | None = None
@@ -115,22 +117,22 @@ def _is_known_session(uow: UnitOfWork, session_id: str) -> bool:
     return uow.execute(uow.sql.find_session, {"session_id": session_id}).first() is not None
 
 
-def _lock_purchase_of(uow: UnitOfWork, session: CheckoutSession) -> Mapping[str, Any] | None:
+def _lock_purchase_of(uow: UnitOfWork, session: CheckoutSession) -> Row | None:
     """The purchase whose session it is, else the one that the session names."""
-    row = (
-        uow.execute(uow.sql.lock_purchase_by_session, {"session_id": session.id}).mappings().first()
-    )
-    if row is None and session.purchase_id is not None:
-        row = lock_purchase(uow, session.purchase_id)
-    return row
+    by_session = uow.execute(uow.sql.lock_purchase_by_session, {"session_id": session.id})
+    row = by_session.mappings().first()
+    if row is not None or session.purchase_id is None:
+        return cast(Row | None, row)
+    return lock_purchase(uow, session.purchase_id)
 
 
-def lock_purchase(uow: UnitOfWork, purchase_id: uuid.UUID) -> Mapping[str, Any] | None:
+def lock_purchase(uow: UnitOfWork, purchase_id: uuid.UUID) -> Row | None:
     """Lock and return one purchase, None when there is none."""
-    return uow.execute(uow.sql.lock_purchase, {"purchase_id": purchase_id}).mappings().first()
+    rows = uow.execute(uow.sql.lock_purchase, {"purchase_id": purchase_id})
+    return cast(Row | None, rows.mappings().first())
 
 
-def _another_session(purchase: Mapping[str, Any], session: CheckoutSession) -> Recorded:
+def _another_session(purchase: Row, session: CheckoutSession) -> Recorded:
     """A session that names a purchase which has another one, e.g. of an attempt that was lost."""
     if session.status != "complete":
         # Nobody paid it: nothing to decide.
@@ -143,7 +145,7 @@ def _another_session(purchase: Mapping[str, Any], session: CheckoutSession) -> R
 
 
 def _own_session(
-    uow: UnitOfWork, purchase: Mapping[str, Any], session: CheckoutSession, news: SessionNews
+    uow: UnitOfWork, purchase: Row, session: CheckoutSession, news: SessionNews
 ) -> Recorded:
     facts: dict[str, Any] = {"stripe_checkout_session_id": session.id}
     if news is SessionNews.EXPIRED:
@@ -152,7 +154,9 @@ def _own_session(
         facts |= {"session_completed_at": uow.now, "failed_at": uow.now}
     else:
         contradiction = _contradiction(purchase, session, uow.state.settings)
-        if contradiction is not None and purchase["review_decision"] is None:
+        # What is paid, or was decided on, is settled: a late event of another shape can't move it.
+        settled = purchase["paid_at"] is not None or purchase["review_decision"] is not None
+        if contradiction is not None and not settled:
             changes = {"stripe_checkout_session_id": session.id, "review_reason": contradiction}
             return Recorded(
                 Verdict.REVIEW,
@@ -168,30 +172,28 @@ def _own_session(
     return Recorded(Verdict.HANDLED, purchase, _new(purchase, facts), purchase_id=purchase["id"])
 
 
-def _new(purchase: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+def _new(purchase: Row, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts that the row doesn't know yet. A fact once known is never changed."""
     return {
         name: value for name, value in facts.items() if value is not None and purchase[name] is None
     }
 
 
-def _contradiction(
-    purchase: Mapping[str, Any], session: CheckoutSession, settings: Settings
-) -> str | None:
+def _contradiction(purchase: Row, session: CheckoutSession, settings: Settings) -> str | None:
     """What in a completed session doesn't fit its purchase, None when all of it does."""
     if session.currency != purchase["currency"]:
         return f"currency is {session.currency}, expected {purchase['currency']}"
-    if session.amount_subtotal != purchase["unit_amount"]:
-        return f"amount_subtotal is {session.amount_subtotal}, expected {purchase['unit_amount']}"
+    subtotal: int = purchase["unit_amount"]
+    if session.amount_subtotal != subtotal:
+        return f"amount_subtotal is {session.amount_subtotal}, expected {subtotal}"
     if session.amount_total is None:
         return "amount_total is missing"
     if session.amount_discount and not settings.allow_promotion_codes:
         return f"a discount of {session.amount_discount} although promotion codes are off"
     if session.amount_tax and not settings.automatic_tax:
         return f"a tax of {session.amount_tax} although automatic tax is off"
-    if session.amount_total != (
-        session.amount_subtotal - (session.amount_discount or 0) + (session.amount_tax or 0)
-    ):
+    discount, tax = session.amount_discount or 0, session.amount_tax or 0
+    if session.amount_total != subtotal - discount + tax:
         return f"amount_total is {session.amount_total}, which its parts don't add up to"
     if session.is_paid and session.amount_total == 0 and not settings.allow_free:
         return "it cost nothing although free purchases are off"
@@ -213,7 +215,7 @@ class Reversals:
     disputed: int = 0
 
 
-def target(purchase: Mapping[str, Any], reversals: Reversals, *, allow_free: bool) -> int:
+def target(purchase: Row, reversals: Reversals, *, allow_free: bool) -> int:
     """Return how many credits the buyer of ``purchase`` should have been granted in all.
 
     Zero until paid. What went back takes credits in proportion, rounded up once on the sum, so
@@ -231,13 +233,13 @@ def target(purchase: Mapping[str, Any], reversals: Reversals, *, allow_free: boo
     return credits - -(-credits * gone // paid)
 
 
-def posts_nothing(purchase: Mapping[str, Any]) -> bool:
+def posts_nothing(purchase: Row) -> bool:
     """Whether an operator has to decide first, or decided that nothing changes any more."""
     undecided = purchase["review_reason"] is not None and purchase["review_decision"] is None
     return undecided or purchase["review_decision"] == Decision.DISMISSED
 
 
-def status_of(purchase: Mapping[str, Any], reversals: Reversals) -> PurchaseStatus:
+def status_of(purchase: Row, reversals: Reversals) -> PurchaseStatus:
     """Compute the status from the facts. The first that matches wins.
 
     :param purchase: the row with all facts in it, and ``completed_at``.

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from .config import LOOPBACK_HOSTS, Settings
 from .errors import GatewayKeyRefused, GatewayRejected, GatewayUnavailable, MalformedEvent
-from .stripe_objects import CheckoutSession
+from .stripe_objects import CheckoutSession, Price, Product
 
 if TYPE_CHECKING:
     import stripe
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Entry = TypeVar("Entry", Product, Price)
 
 # All tries together stay below 25 s: a worker is usually killed after 30.
 MAX_NETWORK_RETRIES = 2
@@ -78,6 +79,79 @@ class Gateway:
         client = self._client()
         return self._session(lambda: client.v1.checkout.sessions.expire(session_id))
 
+    def retrieve_product(self, product_id: str) -> Product | None:
+        """Return a product, None when there is none with this id.
+
+        :raises GatewayUnavailable, GatewayRejected, GatewayKeyRefused, NotConfigured: this and
+            all methods about products and prices, as :meth:`create_checkout_session`.
+        """
+        client = self._client()
+        return self._found(Product, lambda: client.v1.products.retrieve(product_id))
+
+    def list_products(self) -> list[Product]:
+        """Return all products of the account, archived ones too."""
+        client = self._client()
+        found = self._call(lambda: list(client.v1.products.list({"limit": 100}).auto_paging_iter()))
+        return [_read(Product, product) for product in found]
+
+    def create_product(self, params: Mapping[str, Any], *, idempotency_key: str) -> Product:
+        """Make a product. Safe to repeat with the same key and parameters."""
+        client = self._client()
+        return self._made(
+            Product,
+            lambda: client.v1.products.create(
+                dict(params),  # type: ignore[arg-type]
+                {"idempotency_key": idempotency_key},
+            ),
+        )
+
+    def update_product(self, product_id: str, params: Mapping[str, Any]) -> Product:
+        """Change a product. Safe to repeat."""
+        client = self._client()
+        return self._made(
+            Product,
+            lambda: client.v1.products.update(
+                product_id,
+                dict(params),  # type: ignore[arg-type]
+            ),
+        )
+
+    def retrieve_price(self, price_id: str) -> Price | None:
+        """Return a price, None when there is none with this id."""
+        client = self._client()
+        return self._found(Price, lambda: client.v1.prices.retrieve(price_id))
+
+    def find_price_by_lookup_key(self, lookup_key: str) -> Price | None:
+        """Return the price in use that has this lookup key; Stripe lets only one have it."""
+        client = self._client()
+        found = self._call(
+            lambda: client.v1.prices.list({"lookup_keys": [lookup_key], "active": True}).data
+        )
+        return _read(Price, found[0]) if found else None
+
+    def create_price(self, params: Mapping[str, Any], *, idempotency_key: str) -> Price:
+        """Make a price. Safe to repeat with the same key and parameters."""
+        client = self._client()
+        return self._made(
+            Price,
+            lambda: client.v1.prices.create(
+                dict(params),  # type: ignore[arg-type]
+                {"idempotency_key": idempotency_key},
+            ),
+        )
+
+    def _made(self, kind: type[Entry], call: Callable[[], stripe.StripeObject]) -> Entry:
+        return _read(kind, self._call(call))
+
+    def _found(self, kind: type[Entry], call: Callable[[], stripe.StripeObject]) -> Entry | None:
+        try:
+            found = self._call(call)
+        except GatewayRejected as error:
+            if error.code == "resource_missing":
+                return None
+            raise
+        return None if "deleted" in found else _read(kind, found)
+
     def _session(self, call: Callable[[], stripe.checkout.Session]) -> CheckoutSession:
         payload = self._call(call).to_dict()
         try:
@@ -118,6 +192,13 @@ class Gateway:
             http_client=stripe.RequestsClient(timeout=timeout, session=_session_for(api_base)),
             base_addresses={"api": api_base} if api_base else None,
         )
+
+
+def _read(kind: type[Entry], found: stripe.StripeObject) -> Entry:
+    try:
+        return kind.from_payload(found.to_dict())
+    except MalformedEvent as error:
+        raise GatewayRejected(f"Stripe's answer isn't a {kind.__name__}: {error}") from None
 
 
 def _session_for(api_base: str | None) -> Any:

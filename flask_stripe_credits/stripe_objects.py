@@ -17,6 +17,7 @@ from .errors import MalformedEvent
 
 SITE_MARKER = "flask_stripe_credits"
 PURCHASE_MARKER = "purchase_id"
+PACKAGE_MARKER = "package_code"
 
 _STRIPE_ID = re.compile(r"[A-Za-z0-9_]{1,255}\Z")
 _EVENT_TYPE = re.compile(r"[a-z0-9_.]{1,255}\Z")
@@ -84,6 +85,66 @@ class CheckoutSession:
     def is_paid(self) -> bool:
         """Whether Stripe has the money, or none is due."""
         return self.payment_status in ("paid", "no_payment_required")
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A Product.
+
+    :ivar site: the installation that our marker names, None without a marker.
+    :ivar package_code: the package that our marker names.
+    """
+
+    id: str
+    active: bool
+    name: str | None
+    description: str | None
+    site: str | None
+    package_code: str | None
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Product:
+        """Read a product from Stripe's JSON.
+
+        :raises MalformedEvent: when it has no id.
+        """
+        metadata = _mapping(payload, "metadata")
+        name, description = payload.get("name"), payload.get("description")
+        return cls(
+            id=stripe_id(payload, "id"),
+            active=_boolean(payload, "active") is True,
+            name=name if isinstance(name, str) else None,
+            description=description if isinstance(description, str) else None,
+            site=_text(metadata, SITE_MARKER),
+            package_code=_text(metadata, PACKAGE_MARKER),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A Price. ``unit_amount`` is minor units of ``currency``; None unless it is a plain price."""
+
+    id: str
+    active: bool
+    product_id: str | None
+    unit_amount: int | None
+    currency: str | None
+    is_one_time: bool
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Price:
+        """Read a price from Stripe's JSON.
+
+        :raises MalformedEvent: when it has no id.
+        """
+        return cls(
+            id=stripe_id(payload, "id"),
+            active=_boolean(payload, "active") is True,
+            product_id=_reference(payload, "product"),
+            unit_amount=_amount(payload, "unit_amount"),
+            currency=_currency(payload),
+            is_one_time=_text(payload, "type") == "one_time",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,21 @@ from enum import StrEnum
 from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from ..errors import PackageNotFound
+from ..models import Models
 from ..unit_of_work import UnitOfWork
 from .file import PackageSpec, is_package_code
 
 Row = Mapping[str, Any]
 
 
-def active_packages(uow: UnitOfWork) -> list[Row]:
-    """The packages that are for sale, in the order of display."""
-    packages = uow.models.table(uow.models.Package)
-    return _rows(uow, _in_order(packages).where(packages.c.is_active))
+def active_packages(session: Session | UnitOfWork, models: Models) -> list[Row]:
+    """The packages that are for sale, in the order of display. Only reads."""
+    packages = models.table(models.Package)
+    found = session.execute(_in_order(packages).where(packages.c.is_active))
+    return cast(list[Row], found.mappings().all())
 
 
 def all_packages(uow: UnitOfWork) -> list[Row]:

@@ -1,0 +1,364 @@
+"""Open a checkout: our row first, then Stripe's session, then its address.
+
+Two short transactions with the call to Stripe between them. The row is committed before Stripe
+hears of it, so that nobody can pay a session that we don't know.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import logging
+import math
+import uuid
+from dataclasses import dataclass
+from typing import Any, cast
+
+import sqlalchemy as sa
+from flask import Flask, current_app
+
+from .catalog import find_active_package
+from .checkout_params import apply_hook, build_params, expiry
+from .config import origin_of
+from .errors import (
+    GatewayError,
+    GatewayRejected,
+    GatewayUnavailable,
+    KeyInFlight,
+    KeyReused,
+    TooManySessions,
+)
+from .facts import PurchaseStatus, Row, SessionNews, record_session
+from .fulfillment import settle
+from .signals import purchase_created
+from .snapshots import PurchaseSnapshot
+from .state import AppState
+from .stripe_objects import CheckoutSession
+from .unit_of_work import UnitOfWork, in_transaction
+
+logger = logging.getLogger(__name__)
+
+# How long one request may take to open a session before another may try.
+LEASE = dt.timedelta(seconds=30)
+# A double click within this time gets the session that is already open.
+REUSE = dt.timedelta(minutes=10)
+HOUR = dt.timedelta(hours=1)
+# Stripe refuses an expiry nearer than 30 minutes.
+NEAREST_EXPIRY_SECONDS = 1_860
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutRequest:
+    """What a buyer asks for.
+
+    :ivar success_url: absolute and allowed; may hold ``{PURCHASE_ID}``.
+    :ivar cancel_url: likewise.
+    :ivar idempotency_key: names one purchase of this user for ever; None for a plain click.
+    """
+
+    user_id: str
+    package_code: str
+    success_url: str
+    cancel_url: str
+    idempotency_key: str | None = None
+
+    @property
+    def hash(self) -> str:
+        """The same for the same body: 64 hexadecimal characters."""
+        body = json.dumps([self.package_code, self.success_url, self.cancel_url])
+        return hashlib.sha256(body.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCheckout:
+    """An open checkout and whether this request opened it (or named it by its key)."""
+
+    purchase: PurchaseSnapshot
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    row: Row
+    is_open: bool
+    superseded_sessions: tuple[str, ...] = ()
+
+
+def open_checkout(state: AppState, request: CheckoutRequest) -> OpenedCheckout:
+    """Create or resume the purchase that ``request`` means and open its Checkout Session.
+
+    Commits twice and calls Stripe in between, never inside a transaction. Safe to repeat: with
+    an idempotency key for ever, without one for ten minutes. Sends ``purchase_created``.
+
+    :raises PackageNotFound: no active package has this code.
+    :raises TooManySessions: the user reached the hourly limit.
+    :raises KeyReused, KeyInFlight: the idempotency key means another request, or a running one.
+    :raises GatewayUnavailable, GatewayRejected: Stripe didn't open the session; the row is kept
+        and the same request resumes it.
+    :raises NotConfigured: there is no usable API key; nothing is written.
+    """
+    state.settings.require_secret_key()
+    claim = in_transaction(state, lambda uow: _claim(uow, request))
+    if claim.is_open:
+        keyed = request.idempotency_key is not None
+        return OpenedCheckout(PurchaseSnapshot.of(claim.row), created=keyed)
+    for session_id in claim.superseded_sessions:
+        _expire(state, session_id)
+    session = _open_session(state, claim.row)
+    return in_transaction(state, lambda uow: _store_session(uow, claim.row, session))
+
+
+def _claim(uow: UnitOfWork, request: CheckoutRequest) -> _Claim:
+    uow.execute(uow.sql.lock_buyer, {"user_id": request.user_id, "created_at": uow.now})
+    row = _find_by_key(uow, request) if request.idempotency_key else _find_recent(uow, request)
+    if row is None:
+        return _insert(uow, request)
+    if row["checkout_url"] is not None:
+        return _Claim(row, is_open=True)
+    return _Claim(_resume(uow, row, request), is_open=False)
+
+
+def _find_by_key(uow: UnitOfWork, request: CheckoutRequest) -> Row | None:
+    purchases = uow.models.table(uow.models.Purchase)
+    found = uow.execute(
+        sa.select(purchases).where(
+            purchases.c.user_id == request.user_id,
+            purchases.c.idempotency_key == request.idempotency_key,
+        )
+    )
+    row = cast(Row | None, found.mappings().first())
+    if row is not None and row["request_hash"] != request.hash:
+        raise KeyReused("this idempotency key was used with another request body")
+    return row
+
+
+def _find_recent(uow: UnitOfWork, request: CheckoutRequest) -> Row | None:
+    """The same click, less than ten minutes ago, whose checkout is still open."""
+    purchases, packages = (
+        uow.models.table(uow.models.Purchase),
+        uow.models.table(uow.models.Package),
+    )
+    c = purchases.c
+    found = uow.execute(
+        sa.select(purchases)
+        .join(packages, packages.c.id == c.package_id)
+        .where(
+            c.user_id == request.user_id,
+            c.request_hash == request.hash,
+            c.status == PurchaseStatus.PENDING,
+            c.created_at > uow.now - REUSE,
+            sa.or_(c.expires_at.is_(None), c.expires_at > uow.now),
+            packages.c.is_active,
+            packages.c.credits == c.amount_credits,
+            packages.c.unit_amount == c.unit_amount,
+            packages.c.currency == c.currency,
+        )
+        .order_by(c.created_at.desc(), c.id)
+        .limit(1)
+    )
+    return cast(Row | None, found.mappings().first())
+
+
+def _resume(uow: UnitOfWork, row: Row, request: CheckoutRequest) -> Row:
+    """Take over an attempt that died, or join one that runs.
+
+    Two requests of one attempt send Stripe the same key and parameters and get one session. A
+    client that sent an idempotency key itself is told to wait instead.
+    """
+    claimed_until = row["checkout_claimed_until"]
+    if request.idempotency_key and claimed_until is not None and claimed_until > uow.now:
+        raise KeyInFlight(math.ceil((claimed_until - uow.now).total_seconds()))
+    changes: dict[str, Any] = {"checkout_claimed_until": uow.now + LEASE}
+    params, seconds = row["checkout_params"], uow.state.settings.session_expires_seconds
+    if params.get("expires_at", math.inf) < uow.now.timestamp() + NEAREST_EXPIRY_SECONDS:
+        fresh = {} if seconds is None else {"expires_at": expiry(seconds, uow.now)}
+        kept = {name: value for name, value in params.items() if name != "expires_at"}
+        changes["checkout_params"] = kept | fresh
+        changes["checkout_attempt"] = row["checkout_attempt"] + 1
+    uow.execute(uow.sql.update_purchase, {"purchase_key": row["id"], **changes})
+    return {**row, **changes}
+
+
+def _insert(uow: UnitOfWork, request: CheckoutRequest) -> _Claim:
+    _refuse_too_many(uow, request.user_id)
+    package = find_active_package(uow, request.package_code)
+    row: dict[str, Any] = dict.fromkeys(uow.models.table(uow.models.Purchase).c.keys())
+    row |= {
+        "id": uuid.uuid4(),
+        "user_id": request.user_id,
+        "package_id": package["id"],
+        "package_code": package["package_code"],
+        "package_name": package["package_name"],
+        "amount_credits": package["credits"],
+        "unit_amount": package["unit_amount"],
+        "currency": package["currency"],
+        "stripe_price_id": package["stripe_price_id"],
+        "checkout_attempt": 1,
+        "checkout_claimed_until": uow.now + LEASE,
+        "idempotency_key": request.idempotency_key,
+        "request_hash": request.hash,
+        "livemode": uow.state.settings.require_livemode(),
+        "status": PurchaseStatus.PENDING,
+        "amount_refunded": 0,
+        "credits_revoked": 0,
+        "created_at": uow.now,
+        "updated_at": uow.now,
+    }
+    row["checkout_params"] = _params(uow, row, package, request)
+    uow.execute(uow.sql.insert_purchase, row)
+    return _Claim(row, is_open=False, superseded_sessions=_superseded(uow, row))
+
+
+def _params(uow: UnitOfWork, row: Row, package: Row, request: CheckoutRequest) -> dict[str, Any]:
+    purchase = PurchaseSnapshot.of(row)
+    params = build_params(
+        purchase,
+        description=package["description"],
+        stripe_price_id=package["stripe_price_id"],
+        success_url=request.success_url,
+        cancel_url=request.cancel_url,
+        settings=uow.state.settings,
+        now=uow.now,
+    )
+    hook = uow.state.callbacks.checkout_session_params
+    if hook is None:
+        return params
+    with uow.host_session():
+        return apply_hook(hook, purchase, params)
+
+
+def _refuse_too_many(uow: UnitOfWork, user_id: str) -> None:
+    purchases = uow.models.table(uow.models.Purchase)
+    limit = uow.state.settings.max_sessions_per_hour
+    created_at = purchases.c.created_at
+    newest = uow.execute(
+        sa.select(created_at)
+        .where(purchases.c.user_id == user_id, created_at > uow.now - HOUR)
+        .order_by(created_at.desc())
+        .limit(limit)
+    )
+    times = newest.scalars().all()
+    if len(times) >= limit:
+        raise TooManySessions(max(1, math.ceil((times[-1] + HOUR - uow.now).total_seconds())))
+
+
+def _superseded(uow: UnitOfWork, row: Row) -> tuple[str, ...]:
+    """The oldest open sessions beyond the cap, which make room so that nobody is locked out."""
+    c = uow.models.table(uow.models.Purchase).c
+    found = uow.execute(
+        sa.select(c.stripe_checkout_session_id)
+        .where(
+            c.user_id == row["user_id"],
+            c.id != row["id"],
+            c.status == PurchaseStatus.PENDING,
+            c.stripe_checkout_session_id.is_not(None),
+            c.expires_at > uow.now,
+        )
+        .order_by(c.created_at.desc(), c.id)
+        .offset(uow.state.settings.max_open_sessions - 1)
+    )
+    return tuple(found.scalars().all())
+
+
+def _open_session(state: AppState, row: Row) -> CheckoutSession:
+    attempt: int = row["checkout_attempt"]
+    try:
+        session = state.gateway.create_checkout_session(
+            row["checkout_params"], idempotency_key=f"flask-stripe-credits-{row['id']}-a{attempt}"
+        )
+        _check_answer(row, session)
+    except GatewayUnavailable as error:
+        # Stripe keeps a 5xx under its key for a day; only another key gets another answer.
+        _release(state, row, next_attempt=error.answered)
+        raise
+    except GatewayRejected:
+        _release(state, row, next_attempt=True)
+        raise
+    return session
+
+
+def _check_answer(row: Row, session: CheckoutSession) -> None:
+    """Make sure that the buyer will pay what the row says before anybody gets the address."""
+    expected = ("payment", row["livemode"], row["currency"], row["unit_amount"])
+    answered = (session.mode, session.livemode, session.currency, session.amount_subtotal)
+    if answered != expected:
+        logger.critical(
+            "Stripe's session %s for purchase %s has mode, livemode, currency, amount %s, not %s; "
+            "run `flask credits sync`",
+            session.id,
+            row["id"],
+            answered,
+            expected,
+        )
+        raise GatewayRejected("Stripe's checkout session doesn't match the purchase")
+    if session.url is None or origin_of(session.url) is None:
+        raise GatewayRejected("Stripe's checkout session has no address to send the buyer to")
+
+
+def _release(state: AppState, row: Row, *, next_attempt: bool) -> None:
+    """Let the next request try at once, unless somebody else already did."""
+    purchases = state.models.table(state.models.Purchase)
+    c = purchases.c
+    values = {
+        "checkout_claimed_until": None,
+        "checkout_attempt": row["checkout_attempt"] + (1 if next_attempt else 0),
+    }
+    in_transaction(
+        state,
+        lambda uow: uow.execute(
+            sa.update(purchases)
+            .where(
+                c.id == row["id"],
+                c.checkout_attempt == row["checkout_attempt"],
+                c.checkout_url.is_(None),
+            )
+            .values(values)
+        ),
+    )
+
+
+def _store_session(uow: UnitOfWork, claimed: Row, session: CheckoutSession) -> OpenedCheckout:
+    row = cast(
+        Row,
+        uow.execute(uow.sql.lock_purchase, {"purchase_id": claimed["id"]}).mappings().one(),
+    )
+    taken = row["checkout_url"] is not None
+    if taken or row["stripe_checkout_session_id"] not in (None, session.id):
+        # Another request of this purchase was faster; its session is the one.
+        return OpenedCheckout(PurchaseSnapshot.of(row), created=False)
+    changes = {
+        "stripe_checkout_session_id": session.id,
+        "checkout_url": session.url,
+        "expires_at": session.expires_at,
+        "checkout_claimed_until": None,
+        "updated_at": uow.now,
+    }
+    uow.execute(uow.sql.update_purchase, {"purchase_key": row["id"], **changes})
+    purchase = PurchaseSnapshot.of({**row, **changes})
+    app: Flask = cast(Any, current_app)._get_current_object()
+    uow.after_commit(lambda: _told(app, purchase))
+    return OpenedCheckout(purchase, created=True)
+
+
+def _told(app: Flask, purchase: PurchaseSnapshot) -> None:
+    logger.info(
+        "Created checkout session for user %r: %s",
+        purchase.user_id,
+        purchase.stripe_checkout_session_id,
+    )
+    purchase_created.send(app, purchase=purchase)
+
+
+def _expire(state: AppState, session_id: str) -> None:
+    """Close a session at Stripe; when that fails it closes by itself within a day."""
+    try:
+        session = state.gateway.expire_checkout_session(session_id)
+    except GatewayError as error:
+        logger.warning("checkout session %s could not be expired: %s", session_id, error)
+        return
+    settle(
+        state,
+        lambda uow: record_session(uow, session, SessionNews.EXPIRED),
+        cause="open session limit",
+    )

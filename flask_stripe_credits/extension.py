@@ -1,0 +1,209 @@
+"""The extension: what a host imports, initialises and decorates its functions with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+from .cli import register_commands
+from .config import Settings, read_settings
+from .errors import ConfigurationError, Refuse
+from .gateway import Gateway
+from .host_migrations import keep_out_of_host_migrations
+from .models import (
+    CreditAuditLogMixin,
+    CreditBuyerMixin,
+    CreditDisputeMixin,
+    CreditGrantMixin,
+    CreditPackageMixin,
+    CreditPaymentMixin,
+    CreditPurchaseMixin,
+    CreditRefundMixin,
+    CreditRefundRequestMixin,
+    CreditWebhookEventMixin,
+    Models,
+    build_models,
+)
+from .receivers import Receivers
+from .signals import purchase_completed, purchase_restored, purchase_reversed
+from .snapshots import PurchaseSnapshot
+from .state import EXTENSION_KEY, AppState, Callbacks
+from .web.api import make_blueprint
+
+logger = logging.getLogger(__name__)
+
+F = TypeVar("F", bound=Callable[..., Any])
+Loader = TypeVar("Loader", bound=Callable[[], object])
+ParamsHook = TypeVar(
+    "ParamsHook", bound=Callable[[PurchaseSnapshot, dict[str, Any]], Mapping[str, Any]]
+)
+
+_ROUTES_NEED = {
+    "STRIPE_SECRET_KEY": "POST /purchase and the webhook",
+    "STRIPE_WEBHOOK_SECRET_CREDITS": "the webhook",
+    "STRIPE_WEBHOOK_SECRET": "the webhook",
+}
+
+
+class StripeCredits:
+    """Sell credits in Flask apps.
+
+    ``StripeCredits(app, db)``, or ``credits = StripeCredits(db=db)`` and later
+    ``credits.init_app(app)``, or ``credits.init_app(app, db)``. One object serves any number of
+    apps; what belongs to one app is kept in ``app.extensions["stripe_credits"]``.
+
+    :param db: the host's Flask-SQLAlchemy. As soon as it is known, the models are built on its
+        ``MetaData`` and are there as ``credits.Purchase``, ``credits.Grant`` and so on.
+    :param purchase_class: an unmapped subclass of
+        :class:`~flask_stripe_credits.models.CreditPurchaseMixin` with the host's own methods.
+    :raises ConfigurationError: as :meth:`init_app`.
+    """
+
+    # The models, there as soon as db is known.
+    Package: type[CreditPackageMixin]
+    Purchase: type[CreditPurchaseMixin]
+    Buyer: type[CreditBuyerMixin]
+    RefundRequest: type[CreditRefundRequestMixin]
+    Payment: type[CreditPaymentMixin]
+    Refund: type[CreditRefundMixin]
+    Dispute: type[CreditDisputeMixin]
+    Grant: type[CreditGrantMixin]
+    WebhookEvent: type[CreditWebhookEventMixin]
+    AuditLog: type[CreditAuditLogMixin]
+
+    Refuse = Refuse
+    """Raise this in a receiver that can never accept a grant: ``raise credits.Refuse(reason)``."""
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        db: SQLAlchemy | None = None,
+        *,
+        purchase_class: type[CreditPurchaseMixin] = CreditPurchaseMixin,
+    ) -> None:
+        self._db: SQLAlchemy | None = None
+        self._models: Models | None = None
+        self._purchase_class = purchase_class
+        self._receivers = Receivers()
+        self._callbacks = Callbacks()
+        if db is not None:
+            self._use(db)
+        if app is not None:
+            self.init_app(app, db)
+
+    def init_app(self, app: Flask, db: SQLAlchemy | None = None) -> None:
+        """Prepare ``app`` to sell credits. The order with other extensions never matters.
+
+        Reads every setting of ``docs/reference/configuration.md`` once: later changes of
+        ``app.config`` have no effect. Doesn't touch the database, Stripe or the network.
+        Registers the API, ``flask credits`` and, with Flask-Migrate, keeps our tables out of the
+        host's migrations. Logs one CRITICAL line for each missing or placeholder key.
+
+        :param db: the host's Flask-SQLAlchemy, when the constructor didn't get it.
+        :raises ConfigurationError: contradictory settings, no ``db``, or a second call for
+            the same app.
+        """
+        if EXTENSION_KEY in app.extensions:
+            raise ConfigurationError(
+                f"StripeCredits is already initialised on app {app.name!r}; call init_app once"
+            )
+        if db is not None:
+            self._use(db)
+        models = self.models
+        settings = read_settings(app.config)
+        _report_problems(settings)
+        app.extensions[EXTENSION_KEY] = AppState(
+            db=self._known_db(),
+            models=models,
+            settings=settings,
+            gateway=Gateway(settings),
+            callbacks=self._callbacks,
+        )
+        app.register_blueprint(make_blueprint(), url_prefix=settings.url_prefix)
+        register_commands(app)
+        keep_out_of_host_migrations(app, self._known_db().metadata)
+        self._receivers.attach(app)
+
+    def on_grant(self, function: F) -> F:
+        """Connect ``function`` to every grant: purchase, refund, dispute, restoration.
+
+        It is called inside the transaction that records the grant, with those of the arguments
+        ``purchase``, ``grant`` and ``session`` that it names; ``grant.credits`` is signed. What
+        it writes through ``session`` (which is also ``db.session``) is committed together with
+        the grant; raising undoes both and makes Stripe deliver again.
+
+        :returns: ``function``, so that this works as a decorator. A function of the same
+            qualified name replaces the earlier one.
+        :raises ConfigurationError: for a coroutine function, or one that needs other arguments.
+        """
+        return self._receivers.connect(function)
+
+    def on_purchase_completed(self, function: F) -> F:
+        """Connect ``function`` to a purchase's first grant only. See :meth:`on_grant`."""
+        return self._receivers.connect(function, (purchase_completed,))
+
+    def on_purchase_reversed(self, function: F) -> F:
+        """Connect ``function`` to credits that are taken back only. See :meth:`on_grant`."""
+        return self._receivers.connect(function, (purchase_reversed,))
+
+    def on_purchase_restored(self, function: F) -> F:
+        """Connect ``function`` to credits that are given back only. See :meth:`on_grant`."""
+        return self._receivers.connect(function, (purchase_restored,))
+
+    def user_id_loader(self, function: Loader) -> Loader:
+        """Let ``function`` say who is asking: it returns a user's id, or None for nobody.
+
+        Without it Flask-Login is asked, when the app has a login manager. The id is stored as
+        text of 1 to 255 characters and compared exactly.
+        """
+        self._callbacks.user_id_loader = function
+        return function
+
+    def checkout_session_params(self, function: ParamsHook) -> ParamsHook:
+        """Let ``function(purchase, params)`` return the Checkout Session's parameters.
+
+        Called once for each purchase, inside the transaction that creates it. Anything may be
+        added (``customer_email``, ``locale``, ``custom_text`` …) but what carries identity,
+        price, quantity, capture, recovery or shipping: changing that raises
+        :class:`~flask_stripe_credits.errors.ConfigurationError` and answers 500.
+        """
+        self._callbacks.checkout_session_params = function
+        return function
+
+    @property
+    def models(self) -> Models:
+        """All models on the host's metadata.
+
+        :raises ConfigurationError: while ``db`` isn't known.
+        """
+        if self._models is None:
+            raise ConfigurationError(
+                "StripeCredits needs your SQLAlchemy object: "
+                "StripeCredits(db=db) or credits.init_app(app, db)"
+            )
+        return self._models
+
+    def _use(self, db: SQLAlchemy) -> None:
+        if self._db is not None and self._db is not db:
+            raise ConfigurationError(
+                "this StripeCredits already belongs to another SQLAlchemy object; "
+                "make one StripeCredits for each db"
+            )
+        self._db = db
+        self._models = build_models(db.metadata, self._purchase_class)
+        for name in Models.__slots__:
+            setattr(self, name, getattr(self._models, name))
+
+    def _known_db(self) -> SQLAlchemy:
+        if self._db is None:
+            raise AssertionError("models are only built once db is known")
+        return self._db
+
+
+def _report_problems(settings: Settings) -> None:
+    for key, problem in settings.problems.items():
+        logger.critical("%s %s: until it is mended, %s answer 503", key, problem, _ROUTES_NEED[key])

@@ -1,0 +1,76 @@
+"""Read a user's purchases. Only reads, and only the user's own rows."""
+
+from __future__ import annotations
+
+import uuid
+from typing import cast
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from .facts import Row
+from .models import Models
+
+COLUMNS = (
+    "id",
+    "package_name",
+    "package_code",
+    "amount_credits",
+    "amount_paid",
+    "amount_refunded",
+    "currency",
+    "credits_revoked",
+    "status",
+    "created_at",
+    "completed_at",
+    "stripe_payment_intent_id",
+)
+
+
+def purchases_of(
+    session: Session,
+    models: Models,
+    user_id: str,
+    *,
+    limit: int,
+    offset: int = 0,
+    after: uuid.UUID | None = None,
+) -> tuple[list[Row], bool]:
+    """Return a page of the user's purchases, newest first, and whether there are more.
+
+    :param after: the last purchase of the page before; unlike ``offset`` it neither repeats nor
+        skips rows when purchases are added meanwhile, and costs the same on every page.
+    """
+    table = models.table(models.Purchase)
+    c = table.c
+    query = sa.select(*(c[name] for name in COLUMNS)).where(c.user_id == user_id)
+    if after is not None:
+        created_at = (
+            sa.select(c.created_at).where(c.user_id == user_id, c.id == after).scalar_subquery()
+        )
+        # In this form, unlike one OR over both columns, the index finds the first row.
+        query = query.where(
+            c.created_at <= created_at, sa.or_(c.created_at < created_at, c.id > after)
+        )
+    query = query.order_by(c.created_at.desc(), c.id).limit(limit + 1).offset(offset)
+    rows = session.execute(query).mappings().all()
+    return cast(list[Row], rows[:limit]), len(rows) > limit
+
+
+def purchase_of(
+    session: Session, models: Models, user_id: str, purchase_id: uuid.UUID
+) -> Row | None:
+    """Return one purchase of the user's, None when it doesn't exist or is somebody else's."""
+    table = models.table(models.Purchase)
+    query = sa.select(table).where(table.c.user_id == user_id, table.c.id == purchase_id)
+    return cast(Row | None, session.execute(query).mappings().first())
+
+
+def is_delivered(session: Session, models: Models, purchase_id: uuid.UUID) -> bool:
+    """Whether the credit manager has been handed every grant of this purchase."""
+    grants = models.table(models.Grant)
+    query = sa.select(sa.func.count(), sa.func.count(grants.c.delivered_at)).where(
+        grants.c.purchase_id == purchase_id
+    )
+    written, delivered = session.execute(query).one()
+    return bool(written == delivered > 0)

@@ -1,0 +1,232 @@
+"""The routes. Thin: who asks, what is valid, one call below, one schema out."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, json, request
+from marshmallow import ValidationError
+from werkzeug.exceptions import BadRequest, MethodNotAllowed, NotFound, UnsupportedMediaType
+
+from ..catalog import active_packages
+from ..checkout import CheckoutRequest, open_checkout
+from ..errors import DatabaseBusy, FulfillmentError
+from ..facts import Row
+from ..history import is_delivered, purchase_of, purchases_of
+from ..redirects import resolve_redirect
+from ..settlement import settle_from_stripe
+from ..state import AppState, current_state
+from ..strict_json import MalformedJSON, parse_json
+from ..stripe_objects import parse_uuid
+from ..webhooks.receive import receive
+from . import schemas
+from .body import read_body
+from .identity import current_user_id
+from .openapi import openapi_document
+from .problems import register_error_handlers
+from .protection import exempt_from_host, refuse_cross_site
+
+logger = logging.getLogger(__name__)
+
+LARGEST_PURCHASE_REQUEST = 4_096
+# Stripe's events are a few kilobytes; the largest with every field expanded stay far below.
+LARGEST_EVENT = 512 * 1024
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
+
+_packages = schemas.PackageSchema(many=True)
+_purchase_request = schemas.PurchaseRequestSchema()
+_checkout = schemas.CheckoutSchema()
+_history_query = schemas.HistoryQuerySchema()
+_history = schemas.HistoryItemSchema(many=True)
+_detail = schemas.PurchaseDetailSchema()
+
+
+def make_blueprint() -> Blueprint:
+    """Build the API's blueprint; one for each app, since the host's extensions remember it."""
+    api = Blueprint("stripe_credits", __name__)
+    for rule, view, method in (
+        ("/packages", packages, "GET"),
+        ("/purchase", purchase, "POST"),
+        ("/history", history, "GET"),
+        ("/purchases/<purchase_id>", purchase_detail, "GET"),
+        ("/webhook", webhook, "POST"),
+        ("/openapi.json", openapi, "GET"),
+    ):
+        api.add_url_rule(rule, view_func=view, methods=[method], strict_slashes=False)
+        _refuse_other_methods(api, rule, view.__name__, method)
+    api.add_url_rule("/<path:unknown>", view_func=nothing_here, methods=_METHODS)
+    api.after_request(_protect_answer)
+    register_error_handlers(api)
+    exempt_from_host(api, webhook)
+    return api
+
+
+def _refuse_other_methods(api: Blueprint, rule: str, name: str, method: str) -> None:
+    """Answer 405 inside the blueprint: Flask's own would be the host's HTML page."""
+    valid = {"GET", "HEAD", "OPTIONS"} if method == "GET" else {method, "OPTIONS"}
+
+    def method_not_allowed(**values: Any) -> Response:
+        raise MethodNotAllowed(sorted(valid))
+
+    api.add_url_rule(
+        rule,
+        endpoint=f"{name}_method_not_allowed",
+        view_func=method_not_allowed,
+        methods=sorted(set(_METHODS) - valid),
+        provide_automatic_options=False,
+        strict_slashes=False,
+    )
+
+
+def nothing_here(unknown: str) -> Response:
+    raise NotFound
+
+
+def _protect_answer(response: Response) -> Response:
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    return response
+
+
+def packages() -> Response:
+    """The active packages, in display order."""
+    state = current_state()
+    if not state.settings.public_packages:
+        current_user_id(state)
+    rows = active_packages(state.db.session(), state.models)
+    response = _json(_packages.dump([schemas.package_fields(row) for row in rows]))
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
+    response.make_conditional(request)
+    return response
+
+
+def purchase() -> Response:
+    """Open a checkout for the signed-in user."""
+    state = current_state()
+    user_id = current_user_id(state)
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("send JSON")
+    refuse_cross_site(state.settings)
+    body = _purchase_request.load(_json_object(read_body(LARGEST_PURCHASE_REQUEST)))
+    settings = state.settings
+    opened = open_checkout(
+        state,
+        CheckoutRequest(
+            user_id=user_id,
+            package_code=body["package_code"],
+            success_url=resolve_redirect(
+                "success_url", body.get("success_url"), settings.success_url, settings
+            ),
+            cancel_url=resolve_redirect(
+                "cancel_url", body.get("cancel_url"), settings.cancel_url, settings
+            ),
+            idempotency_key=_idempotency_key(),
+        ),
+    )
+    answer = {
+        "checkout_url": opened.purchase.checkout_url,
+        "session_id": opened.purchase.stripe_checkout_session_id,
+        "purchase_id": opened.purchase.id,
+        "status": opened.purchase.status,
+        "expires_at": opened.purchase.expires_at,
+    }
+    return _json(_checkout.dump(answer), status=201 if opened.created else 200)
+
+
+def history() -> Response:
+    """The signed-in user's purchases, newest first."""
+    state = current_state()
+    user_id = current_user_id(state)
+    query = _history_query.load(_single_values())
+    rows, more = purchases_of(state.db.session(), state.models, user_id, **query)
+    response = _json(_history.dump([schemas.history_fields(row) for row in rows]))
+    if more:
+        after = urlencode({"limit": query["limit"], "after": str(rows[-1]["id"])})
+        response.headers["Link"] = f'<{request.script_root}{request.path}?{after}>; rel="next"'
+    return response
+
+
+def purchase_detail(purchase_id: str) -> Response:
+    """One purchase of the signed-in user's; asks Stripe while it isn't settled."""
+    state = current_state()
+    user_id = current_user_id(state)
+    key = parse_uuid(purchase_id)
+    row = None if key is None else purchase_of(state.db.session(), state.models, user_id, key)
+    if row is None:
+        raise NotFound
+    row = _settled(state, user_id, row)
+    open_now = row["status"] == "pending"
+    shown = schemas.history_fields(row) | {
+        "checkout_url": row["checkout_url"] if open_now else None,
+        "expires_at": row["expires_at"] if open_now else None,
+        "delivered": is_delivered(state.db.session(), state.models, row["id"]),
+    }
+    return _json(_detail.dump(shown))
+
+
+def _settled(state: AppState, user_id: str, row: Row) -> Row:
+    try:
+        changed = settle_from_stripe(state, row)
+    except (FulfillmentError, DatabaseBusy):
+        # Nothing was kept; the webhook or the next poll will do it. Show what we know.
+        logger.exception("purchase %s could not be fulfilled yet", row["id"])
+        return row
+    if not changed:
+        return row
+    session = state.db.session()
+    # Ends the caller's snapshot of the database, which is older than what we just committed.
+    session.rollback()
+    return purchase_of(session, state.models, user_id, row["id"]) or row
+
+
+def webhook() -> Response:
+    """One delivery of Stripe's. Authenticated by its signature."""
+    state = current_state()
+    if request.content_encoding:
+        raise UnsupportedMediaType("the body must not be encoded")
+    verdict = receive(state, read_body(LARGEST_EVENT), request.headers.get("Stripe-Signature"))
+    return _json({"received": True, "verdict": verdict})
+
+
+def openapi() -> Response:
+    """This API, described in OpenAPI 3.1."""
+    return _json(openapi_document(current_state().settings))
+
+
+def _json(document: Any, status: int = 200) -> Response:
+    return Response(json.dumps(document) + "\n", status, content_type="application/json")
+
+
+def _json_object(data: bytes) -> Any:
+    try:
+        document = parse_json(data)
+    except MalformedJSON:
+        raise BadRequest("the body is not JSON") from None
+    if not isinstance(document, dict):
+        raise ValidationError({"_schema": ["Must be a JSON object."]})
+    return document
+
+
+def _single_values() -> dict[str, str]:
+    repeated = {
+        name: ["Must be given once."]
+        for name, values in request.args.lists()
+        if len(values) > 1 and name in _history_query.fields
+    }
+    if repeated:
+        raise ValidationError(repeated)
+    return request.args.to_dict()
+
+
+def _idempotency_key() -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _IDEMPOTENCY_KEY.match(key):
+        raise BadRequest("Idempotency-Key must be 1 to 255 printable ASCII characters")
+    return key

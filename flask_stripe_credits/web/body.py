@@ -1,0 +1,39 @@
+"""Read a request's body with a limit, whatever the host's settings are."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import request
+from werkzeug.exceptions import BadRequest
+
+from ..errors import PayloadTooLarge
+
+logger = logging.getLogger(__name__)
+
+
+def read_body(limit: int) -> bytes:
+    """Return the raw body, at most ``limit`` bytes.
+
+    :raises PayloadTooLarge: when it is longer, also when its length isn't announced.
+    :raises werkzeug.exceptions.BadRequest: when the host has already taken it apart.
+    """
+    length = request.content_length
+    if length is None:
+        # Chunked: read no more than tells that it is too long.
+        data = request.stream.read(limit + 1)
+    elif length > limit:
+        raise PayloadTooLarge(f"the body is {length} bytes long, {limit} are allowed")
+    else:
+        # What a before_request of the host's has read with get_data() or get_json() is cached.
+        data = request.get_data()
+    if len(data) > limit:
+        raise PayloadTooLarge(f"the body is longer than {limit} bytes")
+    if length and not data:
+        logger.error(
+            "the body of %s was read before us: a before_request function that uses "
+            "request.form or request.stream must leave out this path",
+            request.path,
+        )
+        raise BadRequest("the body was read before us")
+    return data

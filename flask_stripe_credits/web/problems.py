@@ -1,0 +1,175 @@
+"""Errors as RFC 9457 problem documents: one table from our exceptions to HTTP.
+
+The text of an answer is written here; no exception's text of anybody else's reaches a client.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, json
+from marshmallow import ValidationError
+from werkzeug.exceptions import HTTPException, default_exceptions
+
+from ..errors import (
+    ConfigurationError,
+    DatabaseBusy,
+    FulfillmentError,
+    GatewayKeyRefused,
+    GatewayRejected,
+    GatewayUnavailable,
+    InvalidSignature,
+    KeyInFlight,
+    KeyReused,
+    MalformedEvent,
+    NotConfigured,
+    PackageNotFound,
+    PayloadTooLarge,
+    RedirectNotAllowed,
+    StripeCreditsError,
+    TablesOutOfDate,
+    TooManySessions,
+)
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    code: str
+    detail: str
+    retry_after: int | None = None
+
+
+# The first class that matches wins: leaves before their parents.
+_ANSWERS: dict[type[StripeCreditsError], _Answer] = {
+    PackageNotFound: _Answer(404, "package_not_found", "There is no such package for sale."),
+    RedirectNotAllowed: _Answer(422, "redirect_not_allowed", ""),
+    TooManySessions: _Answer(
+        429, "too_many_sessions", "Too many checkouts were opened in the last hour."
+    ),
+    KeyReused: _Answer(
+        422, "idempotency_key_reused", "This Idempotency-Key was used with another request body."
+    ),
+    KeyInFlight: _Answer(
+        409, "idempotency_key_in_flight", "A request with this Idempotency-Key is in progress."
+    ),
+    GatewayUnavailable: _Answer(
+        503, "stripe_unavailable", "Stripe can't be reached right now.", RETRY_AFTER_SECONDS
+    ),
+    GatewayKeyRefused: _Answer(
+        503, "stripe_refused_key", "Payments are not available right now.", 60
+    ),
+    GatewayRejected: _Answer(502, "stripe_rejected", "Stripe didn't accept this checkout."),
+    InvalidSignature: _Answer(400, "invalid_signature", "The signature is not valid."),
+    MalformedEvent: _Answer(400, "malformed_event", "The body is not an event of Stripe's."),
+    PayloadTooLarge: _Answer(413, "payload_too_large", "The request is too large."),
+    NotConfigured: _Answer(503, "not_configured", "Payments are not set up on this server.", 60),
+    TablesOutOfDate: _Answer(
+        503, "tables_out_of_date", "Payments are not set up on this server.", 60
+    ),
+    FulfillmentError: _Answer(
+        503,
+        "fulfillment_failed",
+        "The credits could not be handed over yet.",
+        RETRY_AFTER_SECONDS,
+    ),
+    DatabaseBusy: _Answer(
+        503, "database_busy", "The database is busy right now.", RETRY_AFTER_SECONDS
+    ),
+    ConfigurationError: _Answer(500, "configuration_error", "This server is set up wrongly."),
+}
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: Mapping[str, Any] | None = None,
+    retry_after: int | None = None,
+) -> Response:
+    """Build one problem document.
+
+    :param code: stable, for programs.
+    :param detail: for people.
+    :param errors: field → list of messages.
+    :param retry_after: seconds.
+    """
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if errors:
+        body["errors"] = errors
+    response = Response(json.dumps(body), status, content_type=CONTENT_TYPE)
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def register_error_handlers(blueprint: Blueprint) -> None:
+    """Answer every error of the blueprint's views with a problem document."""
+    blueprint.register_error_handler(StripeCreditsError, _our_error)
+    blueprint.register_error_handler(ValidationError, _validation_error)
+    # By code as well, since a host's handler for a code would go before ours for the class.
+    for status in default_exceptions:
+        blueprint.register_error_handler(status, _http_error)
+
+
+def _our_error(error: StripeCreditsError) -> Response:
+    answer = next(
+        (found for kind, found in _ANSWERS.items() if isinstance(error, kind)),
+        _Answer(500, "internal_error", "Something went wrong on this server."),
+    )
+    if answer.status >= 500:
+        logger.error("answered %d: %s", answer.status, error, exc_info=error)
+    retry_after = getattr(error, "retry_after_seconds", answer.retry_after)
+    if isinstance(error, RedirectNotAllowed):
+        return problem(422, answer.code, str(error), errors={error.field: [str(error)]})
+    return problem(answer.status, answer.code, answer.detail, retry_after=retry_after)
+
+
+def _validation_error(error: ValidationError) -> Response:
+    messages = error.messages if isinstance(error.messages, dict) else {"_": error.messages}
+    fields = ", ".join(sorted(str(name) for name in messages))
+    return problem(
+        422, "validation_failed", f"The request is not valid: see {fields}.", errors=messages
+    )
+
+
+def _http_error(error: Exception) -> Response:
+    status = getattr(error, "code", None) or 500
+    title = HTTPStatus(status).phrase
+    code = title.lower().replace(" ", "_").replace("-", "_").replace("'", "")
+    detail = _DETAILS.get(status, f"{title}.")
+    if getattr(type(error), "ours", False):
+        code, detail = error.problem_code, str(error.description)  # type: ignore[attr-defined]
+    response = problem(status, code, detail)
+    if isinstance(error, HTTPException):
+        for name, value in error.get_headers():
+            if name.lower() not in ("content-type", "content-length"):
+                response.headers[name] = value
+    return response
+
+
+_DETAILS = {
+    400: "The request can't be understood.",
+    401: "Sign in first.",
+    403: "This is not allowed.",
+    404: "There is nothing here.",
+    405: "This method is not allowed here.",
+    413: "The request is too large.",
+    500: "Something went wrong on this server.",
+}

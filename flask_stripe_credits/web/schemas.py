@@ -1,0 +1,178 @@
+"""The wire: names, types and limits of everything that goes in and out.
+
+The only home of the guide's names (``price_usd``, ``session_id``, ``stripe_payment_id``) and the
+only place where a float of money exists, made from minor units.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
+
+from ..money import Money
+
+PACKAGE_CODE = re.compile(r"[a-z0-9_-]{1,50}\Z")
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,7}\Z", re.ASCII)
+
+
+def utc(value: dt.datetime | None) -> str | None:
+    """RFC 3339 in UTC with ``Z``, to the second."""
+    return None if value is None else value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def in_major_units(amount: int | None, currency: str) -> float | None:
+    """The guide's numbers: ``1000, "usd"`` is ``10.0``."""
+    return None if amount is None else float(Money(amount, currency).major)
+
+
+class UTC(fields.Field[dt.datetime]):
+    """A moment, as :func:`utc` writes it."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return utc(value)
+
+
+class WholeNumber(fields.Field[int]):
+    """A query parameter in plain digits: int() would also take `1_0`, ` 5` and Arabic digits."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not isinstance(value, str) or not _WHOLE_NUMBER.match(value):
+            raise ValidationError("Must be a whole number, written in digits.")
+        return int(value)
+
+
+class PackageSchema(Schema):
+    """A package that is for sale."""
+
+    id = fields.String(required=True, metadata={"format": "uuid"})
+    package_code = fields.String(required=True)
+    package_name = fields.String(required=True)
+    description = fields.String(required=True, allow_none=True)
+    credits = fields.Integer(required=True, metadata={"description": "Whole credits."})
+    price_usd = fields.Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The final price in US dollars; null in another currency."},
+    )
+    unit_amount = fields.Integer(
+        required=True, metadata={"description": "The final price in minor units of `currency`."}
+    )
+    currency = fields.String(required=True)
+    discount_percentage = fields.Integer(
+        required=True, metadata={"description": "For display only: the price is final."}
+    )
+    is_active = fields.Boolean(required=True)
+    stripe_price_id = fields.String(required=True, allow_none=True)
+    stripe_product_id = fields.String(required=True, allow_none=True)
+
+
+class PurchaseRequestSchema(Schema):
+    """What to buy and where to come back to."""
+
+    class Meta:
+        unknown = RAISE
+
+    package_code = fields.String(
+        required=True,
+        validate=validate.Regexp(
+            PACKAGE_CODE, error="Must be 1 to 50 lower-case letters, digits, - or _."
+        ),
+    )
+    success_url = fields.String(
+        metadata={"description": "A path, or an allowed address. `{PURCHASE_ID}` is replaced."}
+    )
+    cancel_url = fields.String(metadata={"description": "Like `success_url`."})
+
+
+class CheckoutSchema(Schema):
+    """An open checkout: send the buyer to `checkout_url`."""
+
+    checkout_url = fields.String(required=True, allow_none=True)
+    session_id = fields.String(required=True, allow_none=True)
+    purchase_id = fields.String(required=True, metadata={"format": "uuid"})
+    status = fields.String(required=True)
+    expires_at = UTC(required=True, allow_none=True)
+
+
+class HistoryQuerySchema(Schema):
+    """Which part of the history."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    limit = WholeNumber(load_default=50, validate=validate.Range(1, 200))
+    offset = WholeNumber(load_default=0, validate=validate.Range(0, 1_000_000))
+    after = fields.UUID(
+        load_default=None,
+        metadata={"description": "The id of the last purchase of the page before."},
+    )
+
+
+class HistoryItemSchema(Schema):
+    """One purchase. Amounts are numbers in major units of `currency`."""
+
+    id = fields.String(required=True, metadata={"format": "uuid"})
+    package_name = fields.String(required=True)
+    package_code = fields.String(required=True)
+    amount_credits = fields.Integer(required=True)
+    amount_paid = fields.Float(
+        required=True, allow_none=True, metadata={"description": "Null until paid."}
+    )
+    amount_refunded = fields.Float(required=True)
+    currency = fields.String(required=True)
+    credits_revoked = fields.Integer(required=True)
+    status = fields.String(required=True)
+    created_at = UTC(required=True)
+    completed_at = UTC(required=True, allow_none=True)
+    stripe_payment_id = fields.String(required=True, allow_none=True)
+
+
+class PurchaseDetailSchema(HistoryItemSchema):
+    """One purchase with what its buyer can still do."""
+
+    checkout_url = fields.String(required=True, allow_none=True)
+    expires_at = UTC(required=True, allow_none=True)
+    delivered = fields.Boolean(
+        required=True, metadata={"description": "The credit manager has every grant."}
+    )
+
+
+class WebhookAnswerSchema(Schema):
+    """What became of the event."""
+
+    received = fields.Boolean(required=True)
+    verdict = fields.String(required=True)
+
+
+class ProblemSchema(Schema):
+    """An error, RFC 9457."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    code = fields.String(required=True)
+    errors = fields.Dict()
+
+
+def package_fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of ``credit_packages`` in the names of :class:`PackageSchema`."""
+    usd = row["currency"] == "usd"
+    return {
+        **row,
+        "price_usd": in_major_units(row["unit_amount"], "usd") if usd else None,
+    }
+
+
+def history_fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of ``credit_purchases`` in the names of :class:`HistoryItemSchema`."""
+    return {
+        **row,
+        "amount_paid": in_major_units(row["amount_paid"], row["currency"]),
+        "amount_refunded": in_major_units(row["amount_refunded"], row["currency"]),
+        "stripe_payment_id": row["stripe_payment_intent_id"],
+    }

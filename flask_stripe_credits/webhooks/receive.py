@@ -1,0 +1,90 @@
+"""Take one delivery of Stripe's: verify, read, record and fulfill, in this order."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, cast
+
+from flask import Flask, current_app
+
+from ..errors import MalformedEvent, StripeCreditsError
+from ..facts import Recorded, Verdict
+from ..fulfillment import settle
+from ..signals import webhook_received
+from ..state import AppState
+from ..strict_json import MalformedJSON, parse_json
+from ..stripe_objects import Event
+from ..unit_of_work import UnitOfWork, in_transaction
+from .handlers import HANDLERS
+from .inbox import record_event
+from .signature import verify_signature
+
+logger = logging.getLogger(__name__)
+
+
+def receive(state: AppState, body: bytes, signature: str | None) -> Verdict:
+    """Verify a delivery and do what it says. Commits; safe to repeat, in any order.
+
+    :param body: the raw bytes, as Stripe signed them.
+    :param signature: the ``Stripe-Signature`` header.
+    :raises NotConfigured: no usable signing secret, or no API key that tells the mode.
+    :raises InvalidSignature, PayloadTooLarge, MalformedEvent: nothing is written.
+    :raises FulfillmentError, DatabaseBusy: nothing is kept but, best effort, a note in the
+        inbox; Stripe will deliver it again.
+    """
+    settings = state.settings
+    verify_signature(
+        body,
+        signature,
+        settings.require_webhook_secrets(),
+        settings.webhook_tolerance_seconds,
+    )
+    try:
+        event = Event.from_payload(parse_json(body))
+    except MalformedJSON as error:
+        raise MalformedEvent(f"the body is not strict JSON ({error})") from None
+    handler = HANDLERS.get(event.type)
+    if handler is None:
+        app: Flask = cast(Any, current_app)._get_current_object()
+        webhook_received.send(app, event=event.payload)
+        return Verdict.IGNORED
+    if not _is_about_us(state, event):
+        return Verdict.IGNORED
+
+    def finish(uow: UnitOfWork, recorded: Recorded) -> None:
+        if recorded.verdict is not Verdict.IGNORED:
+            record_event(uow, event, recorded.verdict, recorded.purchase_id)
+
+    try:
+        return settle(state, lambda uow: handler(uow, event), cause=event.id, finish=finish).verdict
+    except MalformedEvent:
+        raise
+    except Exception as error:
+        _note_failure(state, event, error)
+        raise
+
+
+def _is_about_us(state: AppState, event: Event) -> bool:
+    if event.account is not None:
+        logger.warning("an event of a connected account was ignored: %s", event.id)
+        return False
+    if event.livemode != state.settings.require_livemode():
+        logger.warning(
+            "an event of the other mode was ignored: %s has livemode %s", event.id, event.livemode
+        )
+        return False
+    return True
+
+
+def _note_failure(state: AppState, event: Event, error: Exception) -> None:
+    """Leave a trace for the operator, in a transaction of its own, if the database lets us."""
+    logger.error("Webhook delivery failed: %s %s: %s", event.type, event.id, error)
+    try:
+        in_transaction(
+            state,
+            lambda uow: record_event(
+                uow, event, Verdict.FAILED, None, error_class=type(error).__name__
+            ),
+        )
+    except StripeCreditsError:
+        logger.warning("the failure of %s could not be noted either", event.id)
