@@ -1,3 +1,3 @@
 from __future__ import annotations
 
-pytest_plugins = ["tests.databases"]
+pytest_plugins = ["tests.databases", "tests.hosts"]

@@ -1,0 +1,185 @@
+"""A small host app with a ledger, on any database: what most tests sell credits in."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from werkzeug.test import TestResponse
+
+from flask_stripe_credits import GrantSnapshot, StripeCredits
+from flask_stripe_credits.state import AppState, state_of
+
+from .payloads import checkout_session, encode, event, new_api_key, new_secret, sign
+
+PREFIX = "/api/v1/billing/credits"
+
+
+@dataclass
+class Host:
+    """One app with ``StripeCredits``, its ledger and ways to look into its database.
+
+    ``user`` is who the app thinks is asking; None for nobody.
+    """
+
+    app: Flask
+    db: SQLAlchemy
+    credits: StripeCredits
+    LedgerEntry: Any
+    webhook_secret: str
+    user: object = "alice"
+    received: list[GrantSnapshot] = field(default_factory=list)
+
+    @property
+    def state(self) -> AppState:
+        return state_of(self.app)
+
+    @property
+    def client(self) -> FlaskClient:
+        return self.app.test_client()
+
+    def rows(self, model: type[Any], **where: Any) -> list[dict[str, Any]]:
+        """All rows of a model, read on a connection of their own, oldest first."""
+        table = model.__table__
+        query = sa.select(table)
+        for name, value in where.items():
+            query = query.where(table.c[name] == value)
+        if "created_at" in table.c:
+            query = query.order_by(table.c.created_at)
+        with self.app.app_context(), self.db.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def purchases(self, **where: Any) -> list[dict[str, Any]]:
+        return self.rows(self.credits.Purchase, **where)
+
+    def purchase(self, purchase_id: uuid.UUID | str) -> dict[str, Any]:
+        key = purchase_id if isinstance(purchase_id, uuid.UUID) else uuid.UUID(purchase_id)
+        (found,) = self.purchases(id=key)
+        return found
+
+    def grants(self, **where: Any) -> list[dict[str, Any]]:
+        return self.rows(self.credits.Grant, **where)
+
+    def ledger(self, user_id: str | None = None) -> list[int]:
+        """The signed credits that the host's credit manager has booked."""
+        where = {} if user_id is None else {"user_id": user_id}
+        return [row["credits"] for row in self.rows(self.LedgerEntry, **where)]
+
+    def balance(self, user_id: str = "alice") -> int:
+        return sum(self.ledger(user_id))
+
+    def load_packages(self) -> None:
+        result = self.app.test_cli_runner().invoke(args=["credits", "packages", "load"])
+        assert result.exit_code == 0, result.output
+
+    def add_purchase(self, **overrides: Any) -> dict[str, Any]:
+        """A pending purchase with an open session, as ``POST /purchase`` leaves it."""
+        from datetime import UTC, datetime, timedelta
+
+        now = datetime.now(UTC)
+        key = uuid.uuid4()
+        values: dict[str, Any] = {
+            "id": key,
+            "user_id": "alice",
+            "package_code": "starter",
+            "package_name": "Starter Pack",
+            "amount_credits": 1000,
+            "unit_amount": 1000,
+            "currency": "usd",
+            "stripe_checkout_session_id": f"cs_test_{key.hex}",
+            "checkout_url": f"https://checkout.test/{key.hex}",
+            "checkout_params": {},
+            "checkout_attempt": 1,
+            "expires_at": now + timedelta(hours=24),
+            "request_hash": "0" * 64,
+            "livemode": False,
+            "status": "pending",
+            "amount_refunded": 0,
+            "credits_revoked": 0,
+            "created_at": now,
+            "updated_at": now,
+        } | overrides
+        table = self.credits.Purchase.__table__
+        with self.app.app_context(), self.db.engine.begin() as connection:
+            connection.execute(sa.insert(table), values)
+        return self.purchase(values["id"])
+
+    def post_event(self, document: Any, **headers: str) -> TestResponse:
+        """Deliver one event, signed with the host's secret."""
+        return self.post_body(encode(document), **headers)
+
+    def post_body(self, body: bytes, **headers: str) -> TestResponse:
+        signed = {"Stripe-Signature": sign(body, self.webhook_secret)} | headers
+        return self.client.post(
+            f"{PREFIX}/webhook", data=body, headers=signed, content_type="application/json"
+        )
+
+    def pay(self, purchase: dict[str, Any], **overrides: Any) -> TestResponse:
+        """Deliver ``checkout.session.completed`` for ``purchase``; overrides are the session's."""
+        session = checkout_session(purchase, **overrides)
+        return self.post_event(event("checkout.session.completed", session))
+
+
+def make_host(
+    database_url: str, *, receiver: Callable[..., Any] | None | bool = True, **config: Any
+) -> Host:
+    """Build a host on an empty database, with tables and without packages.
+
+    :param receiver: True books every grant in the ledger, False connects nothing, a function is
+        connected with ``on_grant`` instead.
+    """
+
+    class Base(DeclarativeBase):
+        pass
+
+    db = SQLAlchemy(model_class=Base)
+    credits = StripeCredits(db=db)
+
+    class LedgerEntry(db.Model):  # type: ignore[name-defined, misc]
+        id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+        user_id: Mapped[str] = mapped_column(sa.String(255))
+        credits: Mapped[int] = mapped_column(sa.BigInteger)
+
+    secret = new_secret()
+    app = Flask("host")
+    app.config |= {
+        "TESTING": True,
+        "SECRET_KEY": "only for tests",
+        "SQLALCHEMY_DATABASE_URI": database_url,
+        "STRIPE_SECRET_KEY": new_api_key(),
+        "STRIPE_WEBHOOK_SECRET_CREDITS": secret,
+        # Nobody listens there: a test that talks to Stripe says where.
+        "STRIPE_CREDITS_API_BASE": "http://127.0.0.1:9",
+        "STRIPE_CREDITS_SUCCESS_URL": "http://localhost/return?purchase={PURCHASE_ID}",
+        "STRIPE_CREDITS_CANCEL_URL": "http://localhost/cancelled",
+    } | config
+    host = Host(app, db, credits, LedgerEntry, secret)
+
+    def book(grant: GrantSnapshot, session: Session) -> None:
+        host.received.append(grant)
+        session.add(LedgerEntry(id=grant.id, user_id=grant.user_id, credits=grant.credits))
+
+    if receiver is True:
+        credits.on_grant(book)
+    elif callable(receiver):
+        credits.on_grant(receiver)
+    credits.user_id_loader(lambda: host.user)
+    db.init_app(app)
+    credits.init_app(app)
+    with app.app_context():
+        db.create_all()
+    return host
+
+
+@pytest.fixture
+def host(database_url: str) -> Host:
+    """A host with the ledger, once on SQLite and once on PostgreSQL."""
+    return make_host(database_url)
