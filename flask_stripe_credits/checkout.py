@@ -153,6 +153,7 @@ def _find_recent(uow: UnitOfWork, request: CheckoutRequest) -> Row | None:
             packages.c.credits == c.amount_credits,
             packages.c.unit_amount == c.unit_amount,
             packages.c.currency == c.currency,
+            packages.c.stripe_price_id.is_not_distinct_from(c.stripe_price_id),
         )
         .order_by(c.created_at.desc(), c.id)
         .limit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import re
@@ -129,6 +130,8 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.env
     :raises ConfigurationError: for contradictions that nothing later can mend; names the key.
     """
     source = _Source(config, environ)
+    _check_names(config)
+    _check_delivery(source)
     problems: dict[str, str] = {}
     secret_key, livemode = _read_secret_key(source, problems)
     _check_publishable_key(source, livemode)
@@ -160,6 +163,46 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.env
         public_packages=source.boolean("STRIPE_CREDITS_PUBLIC_PACKAGES"),
         problems=problems,
     )
+
+
+_PREFIX = "STRIPE_CREDITS_"
+_NAMES = frozenset(
+    _PREFIX + name
+    for name in (
+        "ALLOWED_REDIRECT_ORIGINS",
+        "ALLOW_FREE",
+        "ALLOW_PROMOTION_CODES",
+        "API_BASE",
+        "AUTOMATIC_TAX",
+        "BASE_URL",
+        "CANCEL_URL",
+        "DELIVERY",
+        "MAX_OPEN_SESSIONS",
+        "MAX_SESSIONS_PER_HOUR",
+        "PUBLIC_PACKAGES",
+        "SESSION_EXPIRES_SECONDS",
+        "SITE",
+        "SUCCESS_URL",
+        "URL_PREFIX",
+        "WEBHOOK_TOLERANCE_SECONDS",
+    )
+)
+
+
+def _check_names(config: Mapping[str, Any]) -> None:
+    for key in config:
+        if isinstance(key, str) and key.startswith(_PREFIX) and key not in _NAMES:
+            near = difflib.get_close_matches(key, _NAMES, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            logger.warning("%s is not a setting of this version and is ignored%s", key, hint)
+
+
+def _check_delivery(source: _Source) -> None:
+    if source.text(f"{_PREFIX}DELIVERY") not in (None, "transaction"):
+        raise ConfigurationError(
+            f"{_PREFIX}DELIVERY must be 'transaction': this version hands credits over "
+            f"inside the transaction that records them"
+        )
 
 
 class _Source:

@@ -122,6 +122,7 @@ class StripeCredits:
             settings=settings,
             gateway=Gateway(settings),
             callbacks=self._callbacks,
+            receivers=self._receivers,
         )
         app.register_blueprint(make_blueprint(), url_prefix=settings.url_prefix)
         register_commands(app)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from .facts import Row
 from .models import Models
+from .unit_of_work import UnitOfWork
 
 COLUMNS = (
     "id",
@@ -58,7 +59,7 @@ def purchases_of(
 
 
 def purchase_of(
-    session: Session, models: Models, user_id: str, purchase_id: uuid.UUID
+    session: Session | UnitOfWork, models: Models, user_id: str, purchase_id: uuid.UUID
 ) -> Row | None:
     """Return one purchase of the user's, None when it doesn't exist or is somebody else's."""
     table = models.table(models.Purchase)
@@ -66,11 +67,11 @@ def purchase_of(
     return cast(Row | None, session.execute(query).mappings().first())
 
 
-def is_delivered(session: Session, models: Models, purchase_id: uuid.UUID) -> bool:
+def is_delivered(session: Session | UnitOfWork, models: Models, purchase_id: uuid.UUID) -> bool:
     """Whether the credit manager has been handed every grant of this purchase."""
     grants = models.table(models.Grant)
-    query = sa.select(sa.func.count(), sa.func.count(grants.c.delivered_at)).where(
-        grants.c.purchase_id == purchase_id
-    )
-    written, delivered = session.execute(query).one()
-    return bool(written == delivered > 0)
+    query = sa.select(
+        sa.func.count().label("written"), sa.func.count(grants.c.delivered_at).label("delivered")
+    ).where(grants.c.purchase_id == purchase_id)
+    found = session.execute(query).one()
+    return bool(found.written == found.delivered > 0)

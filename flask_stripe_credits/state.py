@@ -13,6 +13,7 @@ from .config import Settings
 from .errors import ConfigurationError
 from .gateway import Gateway
 from .models import Models
+from .receivers import Receivers
 from .snapshots import PurchaseSnapshot
 from .statements import Statements
 
@@ -40,6 +41,8 @@ class AppState:
     settings: Settings
     gateway: Gateway
     callbacks: Callbacks
+    # Held here so that receivers live as long as the app does, not the StripeCredits object.
+    receivers: Receivers
     _statements: dict[str, Statements] = field(default_factory=dict)
 
     def statements(self, dialect: str) -> Statements:

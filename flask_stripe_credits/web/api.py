@@ -22,6 +22,7 @@ from ..settlement import settle_from_stripe
 from ..state import AppState, current_state
 from ..strict_json import MalformedJSON, parse_json
 from ..stripe_objects import parse_uuid
+from ..unit_of_work import in_transaction
 from ..webhooks.receive import receive
 from . import schemas
 from .body import read_body
@@ -161,29 +162,35 @@ def purchase_detail(purchase_id: str) -> Response:
     row = None if key is None else purchase_of(state.db.session(), state.models, user_id, key)
     if row is None:
         raise NotFound
-    row = _settled(state, user_id, row)
+    row, delivered = _settled(state, row)
     open_now = row["status"] == "pending"
     shown = schemas.history_fields(row) | {
         "checkout_url": row["checkout_url"] if open_now else None,
         "expires_at": row["expires_at"] if open_now else None,
-        "delivered": is_delivered(state.db.session(), state.models, row["id"]),
+        "delivered": delivered,
     }
     return _json(_detail.dump(shown))
 
 
-def _settled(state: AppState, user_id: str, row: Row) -> Row:
+def _settled(state: AppState, row: Row) -> tuple[Row, bool]:
+    """The purchase after asking Stripe, and whether all its grants are delivered."""
+    session, models = state.db.session(), state.models
     try:
         changed = settle_from_stripe(state, row)
     except (FulfillmentError, DatabaseBusy):
         # Nothing was kept; the webhook or the next poll will do it. Show what we know.
         logger.exception("purchase %s could not be fulfilled yet", row["id"])
-        return row
+        changed = False
     if not changed:
-        return row
-    session = state.db.session()
-    # Ends the caller's snapshot of the database, which is older than what we just committed.
-    session.rollback()
-    return purchase_of(session, state.models, user_id, row["id"]) or row
+        return row, is_delivered(session, models, row["id"])
+    # In a transaction of its own: the caller's may still see the database as it was before.
+    return in_transaction(
+        state,
+        lambda uow: (
+            purchase_of(uow, models, row["user_id"], row["id"]) or row,
+            is_delivered(uow, models, row["id"]),
+        ),
+    )
 
 
 def webhook() -> Response:

@@ -134,7 +134,8 @@ def _our_error(error: StripeCreditsError) -> Response:
         _Answer(500, "internal_error", "Something went wrong on this server."),
     )
     if answer.status >= 500:
-        logger.error("answered %d: %s", answer.status, error, exc_info=error)
+        cause = error if error.__cause__ is not None else None
+        logger.error("answered %d %s: %s", answer.status, answer.code, error, exc_info=cause)
     retry_after = getattr(error, "retry_after_seconds", answer.retry_after)
     if isinstance(error, RedirectNotAllowed):
         return problem(422, answer.code, str(error), errors={error.field: [str(error)]})

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from flask import Flask, current_app
 
-from ..errors import MalformedEvent, StripeCreditsError
+from ..errors import FulfillmentError, MalformedEvent, StripeCreditsError
 from ..facts import Recorded, Verdict
 from ..fulfillment import settle
 from ..signals import webhook_received
@@ -59,9 +59,13 @@ def receive(state: AppState, body: bytes, signature: str | None) -> Verdict:
         return settle(state, lambda uow: handler(uow, event), cause=event.id, finish=finish).verdict
     except MalformedEvent:
         raise
-    except Exception as error:
+    except StripeCreditsError as error:
         _note_failure(state, event, error)
         raise
+    except Exception as error:
+        # A bug of ours, e.g. a broken constraint: 503, so that Stripe delivers again.
+        _note_failure(state, event, error)
+        raise FulfillmentError(f"unexpected {type(error).__name__}") from error
 
 
 def _is_about_us(state: AppState, event: Event) -> bool:
@@ -78,7 +82,7 @@ def _is_about_us(state: AppState, event: Event) -> bool:
 
 def _note_failure(state: AppState, event: Event, error: Exception) -> None:
     """Leave a trace for the operator, in a transaction of its own, if the database lets us."""
-    logger.error("Webhook delivery failed: %s %s: %s", event.type, event.id, error)
+    logger.error("Webhook delivery failed: %s %s: %s", event.type, event.id, type(error).__name__)
     try:
         in_transaction(
             state,
