@@ -109,7 +109,7 @@ def export() -> None:
     """Write all packages as TOML that `load` reads back to the same."""
     content = format_packages(spec_of(row) for row in _all_packages())
     # TOML is UTF-8, whatever the terminal is.
-    click.get_binary_stream("stdout").write(content.encode())
+    click.echo(content.encode(), nl=False)
 
 
 def _all_packages() -> list[Row]:

@@ -1,0 +1,57 @@
+"""``flask credits sync``: the packages' products and prices at Stripe."""
+
+from __future__ import annotations
+
+import click
+from flask.cli import with_appcontext
+
+from ..catalog.sync import PackagePlan, apply_sync, plan_sync
+from ..errors import StripeCreditsError
+from ..state import AppState, current_state
+
+_SOMETHING_TO_DO = 2
+
+
+@click.command("sync")
+@click.option(
+    "--plan/--apply", "only_plan", default=True, help="Show what would be done, or do it."
+)
+@click.option("--live", is_flag=True, help="Say that live products and prices are meant.")
+@with_appcontext
+def sync_command(only_plan: bool, live: bool) -> None:
+    """Give every package that is for sale a Product and a Price at Stripe.
+
+    Without --apply it only tells what it would do: exit code 0 when all is in sync, 2 when
+    something is to be done. What Stripe already has is adopted, never made twice. A package that
+    isn't synced can be sold all the same. Safe to repeat.
+    """
+    try:
+        state = current_state()
+        _announce(state, only_plan, live)
+        plans = plan_sync(state)
+        if not plans:
+            click.echo("there are no packages for sale: run `flask credits packages load`")
+        due = 0
+        for plan in plans:
+            due += bool(plan.steps)
+            _show(plan)
+            if plan.steps and not only_plan:
+                apply_sync(state, plan)
+    except StripeCreditsError as error:
+        raise click.ClickException(str(error)) from None
+    if due and only_plan:
+        click.echo(f"{due} to sync: run `flask credits sync --apply{' --live' if live else ''}`")
+        raise SystemExit(_SOMETHING_TO_DO)
+
+
+def _announce(state: AppState, only_plan: bool, live: bool) -> None:
+    livemode = state.settings.require_livemode()
+    click.echo(f"Stripe in {'live' if livemode else 'test'} mode, site {state.settings.site}")
+    if live and not livemode:
+        raise click.ClickException("--live was given, but the API key is a test key")
+    if livemode and not live and not only_plan:
+        raise click.ClickException("the API key is a live key: add --live if that is meant")
+
+
+def _show(plan: PackagePlan) -> None:
+    click.echo(f"{plan.package['package_code']}: {', '.join(plan.steps) or 'in sync'}")
