@@ -129,7 +129,7 @@ class Host:
 
 
 def make_host(
-    database_url: str, *, receiver: Callable[..., Any] | None | bool = True, **config: Any
+    database_url: str, *, receiver: Callable[..., Any] | bool | None = True, **config: Any
 ) -> Host:
     """Build a host on an empty database, with tables and without packages.
 

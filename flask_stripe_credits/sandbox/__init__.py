@@ -1,0 +1,25 @@
+"""A local stand-in for Stripe: its API, a payment page, and signed webhooks. No real money.
+
+Imports nothing of this package but ``money``.
+"""
+
+from __future__ import annotations
+
+from .cards import TEST_CARDS
+from .control import Sandbox, create_sandbox, sandbox_of
+from .errors import ApiError
+from .payments import NotOpen, Outcome
+from .server import AddressUnusable
+from .store import StateFileUnusable
+
+__all__ = [
+    "TEST_CARDS",
+    "AddressUnusable",
+    "ApiError",
+    "NotOpen",
+    "Outcome",
+    "Sandbox",
+    "StateFileUnusable",
+    "create_sandbox",
+    "sandbox_of",
+]

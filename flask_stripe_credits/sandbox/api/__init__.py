@@ -1,0 +1,1 @@
+"""Stripe's HTTP API, as far as the sandbox speaks it."""

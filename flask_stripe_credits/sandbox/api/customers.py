@@ -1,0 +1,60 @@
+"""``/v1/customers``"""
+
+from __future__ import annotations
+
+from .. import events
+from ..catalog import merged
+from ..objects import checkout
+from ..params import Email, Fields, Metadata, Spec, Text
+from ..store import Json, Where
+from .listing import PAGING, listed
+from .lookup import named
+from .routing import Call, Routes
+
+routes = Routes()
+
+ADDRESS = Fields(
+    dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"), Text(unset=True)),
+    unset=True,
+)
+_ATTRIBUTES: dict[str, Spec] = {
+    "address": ADDRESS,
+    "description": Text(unset=True),
+    "email": Email(),
+    "metadata": Metadata(),
+    "name": Text(256, unset=True),
+    "phone": Text(20, unset=True),
+}
+
+
+@routes.post("/v1/customers", _ATTRIBUTES)
+def create(call: Call) -> Json:
+    customer = checkout.customer(call.params, call.world.now())
+    call.world.store.add(customer)
+    events.record(call.world, "customer.created", customer)
+    return customer
+
+
+@routes.get("/v1/customers/<id>")
+def retrieve(call: Call) -> Json:
+    return named(call, "customer")
+
+
+@routes.post("/v1/customers/<id>", _ATTRIBUTES)
+def update(call: Call) -> Json:
+    customer = named(call, "customer")
+    changes = {key: value for key, value in call.params.items() if key != "expand"}
+    if "metadata" in changes:
+        changes["metadata"] = merged(customer["metadata"], changes["metadata"])
+    previous = {key: customer[key] for key, value in changes.items() if customer[key] != value}
+    customer |= changes
+    call.world.store.save(customer)
+    if previous:
+        events.record(call.world, "customer.updated", customer, previous)
+    return customer
+
+
+@routes.get("/v1/customers", {**PAGING, "email": Text(800)})
+def list_(call: Call) -> Json:
+    where = [Where("email", "=", call.params["email"])] if "email" in call.params else []
+    return listed(call, "customer", "/v1/customers", where)

@@ -1,0 +1,75 @@
+"""``/v1/payment_intents``, ``/v1/charges`` and ``/v1/payment_methods``"""
+
+from __future__ import annotations
+
+from .. import payments
+from ..errors import invalid, missing
+from ..params import Choice, Email, Fields, Metadata, Text, Whole
+from ..store import Json, Where
+from .customers import ADDRESS
+from .listing import PAGING, listed
+from .lookup import named
+from .routing import Call, Routes
+
+routes = Routes()
+
+
+@routes.get("/v1/payment_intents/<id>", {"client_secret": Text(255)})
+def retrieve_payment_intent(call: Call) -> Json:
+    return named(call, "payment_intent", param="intent")
+
+
+@routes.get("/v1/payment_intents", {**PAGING, "customer": Text(255)})
+def list_payment_intents(call: Call) -> Json:
+    where = [Where("customer", "=", call.params["customer"])] if "customer" in call.params else []
+    return listed(call, "payment_intent", "/v1/payment_intents", where)
+
+
+@routes.get("/v1/charges/<id>")
+def retrieve_charge(call: Call) -> Json:
+    return named(call, "charge")
+
+
+@routes.get("/v1/charges", {**PAGING, "customer": Text(255), "payment_intent": Text(255)})
+def list_charges(call: Call) -> Json:
+    exact = ("customer", "payment_intent")
+    where = [Where(name, "=", call.params[name]) for name in exact if name in call.params]
+    return listed(call, "charge", "/v1/charges", where)
+
+
+_CARD = Fields(
+    {
+        "cvc": Text(4),
+        "exp_month": Whole(most=99),
+        "exp_year": Whole(most=9999),
+        "number": Text(23),
+        "token": Text(255),
+    }
+)
+_BILLING_DETAILS = Fields(
+    {"address": ADDRESS, "email": Email(), "name": Text(unset=True), "phone": Text(unset=True)}
+)
+
+
+@routes.post(
+    "/v1/payment_methods",
+    {
+        "billing_details": _BILLING_DETAILS,
+        "card": _CARD,
+        "metadata": Metadata(),
+        "type": Choice(("card",), later=("sepa_debit", "us_bank_account", "link")),
+    },
+    "type",
+)
+def create_payment_method(call: Call) -> Json:
+    card = call.params.get("card")
+    if not card:
+        raise missing("card")
+    if "token" in card and len(card) > 1:
+        raise invalid("You may not give other card details beside card[token].", param="card")
+    return payments.create_method(call.world, call.params)
+
+
+@routes.get("/v1/payment_methods/<id>")
+def retrieve_payment_method(call: Call) -> Json:
+    return named(call, "payment_method", param="payment_method")

@@ -1,0 +1,66 @@
+"""``/v1/products``"""
+
+from __future__ import annotations
+
+from .. import catalog
+from ..params import Fields, Flag, Items, Metadata, Spec, Text, Unsupported, WebAddress
+from ..store import Json, Where
+from .listing import PAGING, listed
+from .lookup import named
+from .routing import Call, Routes
+
+routes = Routes()
+
+_ATTRIBUTES: dict[str, Spec] = {
+    "active": Flag(),
+    "images": Items(WebAddress(), most=8),
+    "metadata": Metadata(),
+    "name": Text(250),
+    "shippable": Flag(),
+    "statement_descriptor": Text(22, unset=True),
+    "tax_code": Text(255, unset=True),
+    "unit_label": Text(12, unset=True),
+    "url": WebAddress(),
+}
+_LATER: dict[str, Spec] = {"default_price_data": Unsupported(), "package_dimensions": Unsupported()}
+
+
+@routes.post(
+    "/v1/products",
+    {**_ATTRIBUTES, **_LATER, "description": Text(40_000), "id": Text(255, pattern=r"[\w-]+")},
+    "name",
+)
+def create(call: Call) -> Json:
+    return catalog.create_product(call.world, call.params)
+
+
+@routes.get("/v1/products/<id>")
+def retrieve(call: Call) -> Json:
+    return named(call, "product")
+
+
+@routes.post("/v1/products/<id>", {**_ATTRIBUTES, "description": Text(40_000, unset=True)})
+def update(call: Call) -> Json:
+    changes = {key: value for key, value in call.params.items() if key != "expand"}
+    return catalog.update(call.world, named(call, "product"), changes)
+
+
+@routes.get("/v1/products", {**PAGING, "active": Flag(), "ids": Items(Text(255))})
+def list_(call: Call) -> Json:
+    where = [Where("active", "=", call.params["active"])] if "active" in call.params else []
+    if "ids" in call.params:
+        where.append(Where("id", "in", call.params["ids"]))
+    return listed(call, "product", "/v1/products", where)
+
+
+PRODUCT_DATA = Fields(
+    {
+        "description": Text(40_000),
+        "images": Items(WebAddress(), most=8),
+        "metadata": Metadata(),
+        "name": Text(250),
+        "tax_code": Text(255),
+        "unit_label": Text(12),
+    },
+    ("name",),
+)

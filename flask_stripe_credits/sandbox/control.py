@@ -1,0 +1,222 @@
+"""One sandbox, as its operator and tests hold it: start, pay, look, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from flask import Flask
+
+from . import api_version, cards, endpoints, payments, sessions
+from .app import build
+from .clock import Clock
+from .deliveries import RETRY_AFTER_SECONDS, TIMEOUT_SECONDS, Courier, Delivery
+from .faults import Faults
+from .payments import Outcome
+from .server import Server
+from .store import Json, Store, Where
+from .transport import HttpTransport, Transport
+from .world import World
+
+_CARD_MONTHS = 13
+
+
+class Sandbox:
+    """A local stand-in for Stripe.
+
+    Without ``start()`` it lives in the caller's threads: ``app`` answers requests, and
+    ``deliver_pending()`` delivers webhooks. With it, it listens on a port and delivers by itself.
+
+    :param state: a file that keeps everything over a restart; None for memory.
+    :param clock: what time it is; ``advance()`` puts it forward.
+    :param transport: how webhooks get to their endpoints; None for HTTP.
+    :param retry_after_seconds: how long after each failed delivery the next one follows.
+    :param remote_webhooks: whether events may be sent to other machines.
+    :raises StateFileUnusable: when ``state`` is in use or can't be used.
+
+    :ivar app: the Flask app.
+    :ivar store: all objects, as JSON.
+    :ivar faults: misbehaviour on demand.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: Path | None = None,
+        clock: Clock | None = None,
+        transport: Transport | None = None,
+        retry_after_seconds: Sequence[float] = RETRY_AFTER_SECONDS,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        remote_webhooks: bool = False,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.store = Store(state)
+        self.faults = Faults()
+        self._world = World(
+            self.store, self.clock, api_version.newest(), remote_webhooks=remote_webhooks
+        )
+        self.courier = Courier(
+            self._world,
+            transport or HttpTransport(),
+            retry_after_seconds=retry_after_seconds,
+            timeout_seconds=timeout_seconds,
+            on_tick=lambda: sessions.expire_overdue(self._world),
+        )
+        self.app: Flask = build(self._world, self.courier, self.faults)
+        self.app.extensions["stripe_sandbox"] = self
+        self._server: Server | None = None
+
+    def start(self, host: str = "127.0.0.1", port: int = 0, *, deliver: bool = True) -> Self:
+        """Listen on a loopback address, and unless told otherwise deliver webhooks in threads.
+
+        :param port: 0 for any free one.
+        :raises AddressUnusable: when it can't be bound.
+        """
+        self._server = Server(self.app, host, port)
+        if deliver:
+            self.courier.start()
+        return self
+
+    def stop(self) -> None:
+        """End every thread, close the store and release its file. Safe to repeat."""
+        self.faults.release()
+        self.courier.stop()
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The address of the API, e.g. ``http://127.0.0.1:5001``.
+
+        :raises RuntimeError: before ``start()``.
+        """
+        if self._server is None:
+            raise RuntimeError("the sandbox isn't listening: call start() first")
+        return self._server.url
+
+    def register_webhook(
+        self, url: str, *, secret: str | None = None, enabled_events: Sequence[str] = ("*",)
+    ) -> str:
+        """Send events to ``url`` from now on; return the secret that signs them.
+
+        Safe to repeat: the same URL is updated.
+
+        :param secret: ``whsec_…``; None for a new one, or the one that this URL has already.
+        :raises ApiError: when ``url`` isn't a web address on this machine.
+        """
+        _, used = endpoints.register(
+            self._world, url, secret=secret, enabled_events=list(enabled_events)
+        )
+        return used
+
+    def pay(
+        self,
+        session_id: str,
+        card: str = "4242424242424242",
+        *,
+        email: str = "buyer@example.com",
+        name: str = "Sandbox Buyer",
+        passed: bool = True,
+        wait_seconds: float = 10.0,
+    ) -> Outcome:
+        """Pay as a buyer would on the page, and wait until the webhook was answered once.
+
+        :param card: number of a test card.
+        :param passed: how the buyer answers 3-D Secure, if asked.
+        :param wait_seconds: how long to wait for ``checkout.session.completed``'s endpoints.
+        :raises NotOpen: when the session was paid or expired before.
+        :raises ApiError: when there is no such session or card.
+        """
+        world = self._world
+        month, year = cards.months_ahead(_CARD_MONTHS, self.clock.time())
+        details = {"number": card, "exp_month": month, "exp_year": year, "cvc": "123"}
+        method = payments.create_method(
+            world,
+            {
+                "card": details,
+                "billing_details": {
+                    "email": email,
+                    "name": name,
+                    "address": {"country": "US", "postal_code": "94107"},
+                },
+            },
+        )
+        outcome = payments.confirm(world, session_id, method)
+        if outcome.result == "requires_action":
+            outcome = payments.authenticate(world, session_id, passed=passed)
+        if outcome.completed_event is not None:
+            self.courier.wait_for_first_attempts(outcome.completed_event, wait_seconds)
+        return outcome
+
+    def session(self, session_id: str) -> Json:
+        """Return a checkout session as the API would.
+
+        :raises ApiError: when there is none.
+        """
+        return sessions.get(self._world, session_id)
+
+    def expire(self, session_id: str) -> Json:
+        """Expire an open checkout session now.
+
+        :raises ApiError: when it isn't open.
+        """
+        with self.store.transaction():
+            return sessions.expire(self._world, session_id)
+
+    def objects(self, kind: str) -> list[Json]:
+        """Return all objects of a kind (``"charge"``, ``"checkout.session"``), oldest first."""
+        return self.store.find(kind)[::-1]
+
+    def events(self, type: str | None = None) -> list[Json]:
+        """Return all events, or those of one type, oldest first."""
+        where = [Where("type", "=", type)] if type is not None else []
+        return self.store.find("event", where)[::-1]
+
+    def deliveries(self, event_id: str | None = None) -> list[Delivery]:
+        """Return the delivery log, of one event or all, oldest first."""
+        return self.courier.log(event_id)
+
+    def resend(self, event_id: str) -> None:
+        """Deliver an event again to every endpoint that wants it.
+
+        :raises KeyError: when there is no such event.
+        """
+        self.courier.resend(event_id)
+
+    def deliver_pending(self) -> int:
+        """Deliver what is due in this thread, after expiring what is over; return the attempts."""
+        sessions.expire_overdue(self._world)
+        return self.courier.deliver_pending()
+
+    def wait_idle(self, timeout_seconds: float = 10.0) -> bool:
+        """Wait until every delivery was taken or given up; return whether that came in time."""
+        return self.courier.wait_idle(timeout_seconds)
+
+    def advance(self, seconds: float) -> None:
+        """Put the clock forward: sessions expire, retries become due."""
+        self.clock.advance(seconds)
+        sessions.expire_overdue(self._world)
+        self.courier.wake()
+
+
+def create_sandbox(*, state: Path | None = None, clock: Clock | None = None) -> Flask:
+    """Return a new sandbox's app; its ``Sandbox`` is ``app.extensions["stripe_sandbox"]``.
+
+    :raises StateFileUnusable: when ``state`` is in use or can't be used.
+    """
+    return Sandbox(state=state, clock=clock).app
+
+
+def sandbox_of(app: Flask) -> Sandbox:
+    """Return the sandbox behind an app of ``create_sandbox``."""
+    sandbox: Sandbox = app.extensions["stripe_sandbox"]
+    return sandbox

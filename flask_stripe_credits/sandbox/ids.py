@@ -1,0 +1,16 @@
+"""Ids that look like Stripe's: a prefix for the kind of object and random letters and digits."""
+
+from __future__ import annotations
+
+import secrets
+import string
+
+_ALPHABET = string.ascii_letters + string.digits
+_RANDOM_CHARACTERS = {"cs_test_": 58, "req_": 14, "whsec_": 32}
+
+
+def new_id(prefix: str) -> str:
+    """Return a new unguessable id, e.g. ``new_id("pi_")``."""
+    return prefix + "".join(
+        secrets.choice(_ALPHABET) for _ in range(_RANDOM_CHARACTERS.get(prefix, 24))
+    )

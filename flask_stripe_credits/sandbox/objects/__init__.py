@@ -1,0 +1,1 @@
+"""Stripe's objects as plain JSON, complete and without any behaviour."""

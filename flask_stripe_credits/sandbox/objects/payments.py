@@ -1,0 +1,211 @@
+"""Payment methods, payment intents and charges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..ids import new_id
+from ..store import Json
+
+NO_ADDRESS: Json = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
+
+
+def billing_details(params: Json) -> Json:
+    """Return billing details with every field of Stripe's, null where ``params`` has none."""
+    return {
+        "address": {**NO_ADDRESS, **(params.get("address") or {})},
+        "email": params.get("email"),
+        "name": params.get("name"),
+        "phone": params.get("phone"),
+        "tax_id": None,
+    }
+
+
+def payment_method(number: str, month: int, year: int, params: Json, now: int) -> Json:
+    """Return a card as a payment method; the number itself stays out of it."""
+    zip_given = bool((params.get("billing_details", {}).get("address") or {}).get("postal_code"))
+    return {
+        "id": new_id("pm_"),
+        "object": "payment_method",
+        "allow_redisplay": "limited",
+        "billing_details": billing_details(params.get("billing_details", {})),
+        "card": {
+            "brand": "visa",
+            "checks": {
+                "address_line1_check": None,
+                "address_postal_code_check": "pass" if zip_given else None,
+                "cvc_check": "pass",
+            },
+            "country": "US",
+            "display_brand": "visa",
+            "exp_month": month,
+            "exp_year": year,
+            "fingerprint": new_id("")[:16],
+            "funding": "credit",
+            "generated_from": None,
+            "last4": number[-4:],
+            "networks": {"available": ["visa"], "preferred": None},
+            "regulated_status": "unregulated",
+            "three_d_secure_usage": {"supported": True},
+            "wallet": None,
+        },
+        "created": now,
+        "customer": None,
+        "customer_account": None,
+        "livemode": False,
+        "metadata": params.get("metadata", {}),
+        "type": "card",
+    }
+
+
+def payment_intent(session: Json, data: Json, now: int) -> Json:
+    """Return the intent to pay a session; ``data`` is the session's ``payment_intent_data``."""
+    id = new_id("pi_")
+    return {
+        "id": id,
+        "object": "payment_intent",
+        "amount": session["amount_total"],
+        "amount_capturable": 0,
+        "amount_details": {"tip": {}},
+        "amount_received": 0,
+        "application": None,
+        "application_fee_amount": None,
+        "automatic_payment_methods": None,
+        "canceled_at": None,
+        "cancellation_reason": None,
+        "capture_method": data.get("capture_method", "automatic_async"),
+        "client_secret": f"{id}_secret_{new_id('')}",
+        "confirmation_method": "automatic",
+        "created": now,
+        "currency": session["currency"],
+        "customer": session["customer"],
+        "customer_account": None,
+        "description": data.get("description"),
+        "last_payment_error": None,
+        "latest_charge": None,
+        "livemode": False,
+        "metadata": data.get("metadata", {}),
+        "next_action": None,
+        "on_behalf_of": None,
+        "payment_method": None,
+        "payment_method_configuration_details": None,
+        "payment_method_options": {
+            "card": {
+                "installments": None,
+                "mandate_options": None,
+                "network": None,
+                "request_three_d_secure": "automatic",
+            }
+        },
+        "payment_method_types": ["card"],
+        "payment_record": None,
+        "processing": None,
+        "receipt_email": data.get("receipt_email"),
+        "review": None,
+        "setup_future_usage": data.get("setup_future_usage"),
+        "shipping": None,
+        "source": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": data.get("statement_descriptor_suffix"),
+        "status": "requires_payment_method",
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+
+
+def charge(intent: Json, method: Json, now: int, *, failure: Json | None, captured: bool) -> Json:
+    """Return a charge of ``method`` for ``intent``.
+
+    :param failure: the card error that it ended with, or None.
+    :param captured: whether the money moved, or is only held.
+    """
+    paid = failure is None
+    return {
+        "id": new_id("ch_"),
+        "object": "charge",
+        "amount": intent["amount"],
+        "amount_captured": intent["amount"] if paid and captured else 0,
+        "amount_refunded": 0,
+        "application": None,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "balance_transaction": new_id("txn_") if paid and captured else None,
+        "billing_details": method["billing_details"],
+        "calculated_statement_descriptor": "SANDBOX",
+        "captured": paid and captured,
+        "created": now,
+        "currency": intent["currency"],
+        "customer": intent["customer"],
+        "description": intent["description"],
+        "disputed": False,
+        "failure_balance_transaction": None,
+        "failure_code": failure["code"] if failure else None,
+        "failure_message": failure["message"] if failure else None,
+        "fraud_details": {},
+        "livemode": False,
+        "metadata": dict(intent["metadata"]),
+        "on_behalf_of": None,
+        "outcome": _outcome(failure),
+        "paid": paid,
+        "payment_intent": intent["id"],
+        "payment_method": method["id"],
+        "payment_method_details": {"card": _charged_card(intent, method), "type": "card"},
+        "radar_options": {},
+        "receipt_email": intent["receipt_email"],
+        "receipt_number": None,
+        "receipt_url": None,
+        "refunded": False,
+        "review": None,
+        "shipping": None,
+        "source": None,
+        "source_transfer": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": intent["statement_descriptor_suffix"],
+        "status": "succeeded" if paid else "failed",
+        "transfer": None,
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+
+
+def _outcome(failure: Json | None) -> Json:
+    outcome: dict[str, Any] = {
+        "advice_code": None,
+        "network_advice_code": None,
+        "network_decline_code": None,
+        "network_status": "approved_by_network",
+        "reason": None,
+        "risk_level": "normal",
+        "risk_score": 1,
+        "seller_message": "Payment complete.",
+        "type": "authorized",
+    }
+    if failure:
+        outcome |= {
+            "network_status": "declined_by_network",
+            "reason": failure.get("decline_code"),
+            "seller_message": "The bank did not return any further details with this decline.",
+            "type": "issuer_declined",
+        }
+    return outcome
+
+
+def _charged_card(intent: Json, method: Json) -> Json:
+    card = method["card"]
+    same = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding")
+    return {
+        **{key: card[key] for key in same},
+        "amount_authorized": intent["amount"],
+        "authorization_code": None,
+        "installments": None,
+        "last4": card["last4"],
+        "mandate": None,
+        "network": card["brand"],
+        "network_token": {"used": False},
+        "network_transaction_id": None,
+        "regulated_status": card["regulated_status"],
+        "setup_credential_usage": None,
+        "stored_credential_usage": None,
+        "three_d_secure": None,
+        "wallet": None,
+    }

@@ -1,0 +1,307 @@
+"""Paying a session: a charge succeeds, is declined, or first asks for 3-D Secure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from . import cards, events, sessions
+from .cards import Behaviour
+from .errors import ApiError, card_error, invalid, no_such
+from .objects import checkout, payments
+from .store import Json
+from .world import World
+
+_STILL_GOOD_MONTHS = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt to pay ended.
+
+    :ivar session: the checkout session after it.
+    :ivar error: what the buyer is told when it was declined.
+    :ivar completed_event: id of ``checkout.session.completed`` when it was paid.
+    """
+
+    result: Literal["paid", "declined", "requires_action"]
+    session: Json
+    error: ApiError | None = None
+    completed_event: str | None = None
+
+
+class NotOpen(ApiError):
+    """The session was paid or expired before.
+
+    :ivar session: as it is.
+    """
+
+    def __init__(self, session: Json) -> None:
+        super().__init__(
+            400,
+            "invalid_request_error",
+            f"This Checkout Session can't be paid: its status is `{session['status']}`.",
+            code="checkout_session_not_open",
+        )
+        self.session = session
+
+
+def create_method(world: World, params: Json) -> Json:
+    """Keep a card as a payment method.
+
+    :param params: ``card`` with a ``token``, or with ``number``, ``exp_month``, ``exp_year`` and
+        ``cvc``; ``billing_details``.
+    :raises ApiError: for a card that isn't one, or isn't a test card.
+    """
+    card = params["card"]
+    if "token" in card:
+        known = cards.BY_TOKEN.get(card["token"])
+        if known is None:
+            raise no_such("token", card["token"], param="card[token]", status=400)
+        number = known.number
+        month, year = cards.months_ahead(_STILL_GOOD_MONTHS, world.clock.time())
+    else:
+        number, month, year = _entered_card(world, card)
+    method = payments.payment_method(number, month, year, params, world.now())
+    world.store.add(method, {"number": number})
+    return method
+
+
+def _entered_card(world: World, card: Json) -> tuple[str, int, int]:
+    for field in ("number", "exp_month", "exp_year"):
+        if field not in card:
+            raise invalid(
+                f"Missing required param: card[{field}].",
+                param=f"card[{field}]",
+                code="parameter_missing",
+            )
+    number, month, year = card["number"].replace(" ", ""), card["exp_month"], card["exp_year"]
+    year += 2000 if year < 100 else 0
+    if not number.isdecimal() or not 12 <= len(number) <= 19 or not cards.passes_luhn(number):
+        raise card_error(
+            "Your card number is incorrect.", code="incorrect_number", param="card[number]"
+        )
+    if not 1 <= month <= 12:
+        raise card_error(
+            "Your card's expiration month is invalid.",
+            code="invalid_expiry_month",
+            param="card[exp_month]",
+        )
+    if cards.is_past(month, year, world.clock.time()) or year > 2100:
+        raise card_error(
+            "Your card's expiration year is invalid.",
+            code="invalid_expiry_year",
+            param="card[exp_year]",
+        )
+    if "cvc" in card and not (card["cvc"].isdecimal() and 3 <= len(card["cvc"]) <= 4):
+        raise card_error(
+            "Your card's security code is invalid.", code="invalid_cvc", param="card[cvc]"
+        )
+    if number not in cards.BY_NUMBER:
+        raise not_a_test_card()
+    return number, month, year
+
+
+def not_a_test_card() -> ApiError:
+    """Return Stripe's answer to a real card in test mode."""
+    return card_error(
+        "Your card was declined. Your request was in test mode, but used a non test card. For a "
+        "list of valid test cards, visit: https://docs.stripe.com/testing.",
+        code="card_declined",
+        decline_code="test_mode_live_card",
+    )
+
+
+def method_named(world: World, id: str) -> Json:
+    """Return a payment method: one that was made, or one of Stripe's such as ``pm_card_visa``.
+
+    :raises ApiError: when there is none.
+    """
+    ready_made = cards.BY_PAYMENT_METHOD.get(id)
+    if ready_made is not None:
+        return create_method(world, {"card": {"token": ready_made.token}})
+    method = world.store.get("payment_method", id)
+    if method is None:
+        raise no_such("PaymentMethod", id, param="payment_method", status=400)
+    return method
+
+
+def confirm(
+    world: World, session_id: str, method: Json | None, *, expected_amount: int | None = None
+) -> Outcome:
+    """Pay a session with a payment method, all in one transaction.
+
+    :param method: None only for a session that costs nothing.
+    :param expected_amount: the total that the buyer saw, in minor units.
+    :raises NotOpen: when it was paid or expired before: nobody pays twice.
+    :raises ApiError: when the amount isn't the session's.
+    """
+    with world.store.transaction():
+        session = _open_session(world, session_id)
+        if expected_amount is not None and expected_amount != session["amount_total"]:
+            raise invalid(
+                "The amount of this Checkout Session isn't the expected one: it is "
+                f"{session['amount_total']}.",
+                param="expected_amount",
+                code="checkout_amount_mismatch",
+            )
+        if session["amount_total"] == 0:
+            return _complete(world, session, method, intent=None)
+        if method is None:
+            raise invalid(
+                "Missing required param: payment_method.",
+                param="payment_method",
+                code="parameter_missing",
+            )
+        intent = _intent(world, session)
+        session = _save(world, {**session, "payment_intent": intent["id"]})
+        number = world.store.hidden(method["id"])["number"]
+        behaviour = cards.BY_NUMBER[number].behaviour
+        if behaviour is Behaviour.DECLINED:
+            return _decline(world, session, intent, method)
+        if behaviour is Behaviour.AUTHENTICATES:
+            return _ask_for_authentication(world, session, intent, method)
+        return _charge(world, session, intent, method)
+
+
+def authenticate(world: World, session_id: str, *, passed: bool) -> Outcome:
+    """Answer the 3-D Secure question that a session's payment waits for.
+
+    :raises NotOpen: when the session was paid or expired meanwhile.
+    :raises ApiError: when nothing waits for an answer.
+    """
+    with world.store.transaction():
+        session = _open_session(world, session_id)
+        intent = waiting_intent(world, session)
+        if intent is None:
+            raise invalid(
+                "This Checkout Session's payment doesn't wait for authentication.",
+                code="payment_intent_unexpected_state",
+            )
+        method = world.store.get("payment_method", intent["payment_method"]) or {}
+        if passed:
+            return _charge(world, session, {**intent, "next_action": None}, method)
+        error = ApiError(
+            402,
+            "invalid_request_error",
+            "We are unable to authenticate your payment method. Please choose a different payment "
+            "method and try again.",
+            code="payment_intent_authentication_failure",
+        )
+        return _fail(world, session, intent, method, error)
+
+
+def waiting_intent(world: World, session: Json) -> Json | None:
+    """Return the payment intent of a session that waits for 3-D Secure, or None."""
+    intent = world.store.get("payment_intent", session["payment_intent"] or "")
+    return intent if intent and intent["status"] == "requires_action" else None
+
+
+def _open_session(world: World, id: str) -> Json:
+    session = sessions.get(world, id)
+    if session["status"] != "open":
+        raise NotOpen(session)
+    return session
+
+
+def _intent(world: World, session: Json) -> Json:
+    existing = world.store.get("payment_intent", session["payment_intent"] or "")
+    if existing is not None:
+        return {**existing, "next_action": None}
+    data = world.store.hidden(session["id"])["payment_intent_data"]
+    intent = payments.payment_intent(session, data, world.now())
+    world.store.add(intent)
+    events.record(world, "payment_intent.created", intent)
+    return intent
+
+
+def _save(world: World, body: Json) -> Json:
+    world.store.save(body)
+    return body
+
+
+def _charge(world: World, session: Json, intent: Json, method: Json) -> Outcome:
+    captured = intent["capture_method"] != "manual"
+    charge = payments.charge(intent, method, world.now(), failure=None, captured=captured)
+    world.store.add(charge)
+    amount = intent["amount"]
+    intent = {
+        **intent,
+        "amount_capturable": 0 if captured else amount,
+        "amount_received": amount if captured else 0,
+        "last_payment_error": None,
+        "latest_charge": charge["id"],
+        "payment_method": method["id"],
+        "status": "succeeded" if captured else "requires_capture",
+    }
+    events.record(world, "charge.succeeded", charge)
+    return _complete(world, session, method, intent)
+
+
+def _complete(world: World, session: Json, method: Json | None, intent: Json | None) -> Outcome:
+    billing = method["billing_details"] if method else payments.billing_details({})
+    email = session["customer_email"] or billing["email"]
+    session = {
+        **session,
+        "customer_details": checkout.customer_details(billing, email),
+        "status": "complete",
+        "url": None,
+    }
+    if session["customer_creation"] == "always":
+        customer = checkout.customer({"email": email, "name": billing["name"]}, world.now())
+        world.store.add(customer)
+        events.record(world, "customer.created", customer)
+        session["customer"] = customer["id"]
+    if session["automatic_tax"]["enabled"]:
+        session["automatic_tax"] = {**session["automatic_tax"], "status": "complete"}
+    if intent is not None:
+        intent = _save(world, {**intent, "customer": session["customer"]})
+        captured = intent["status"] == "succeeded"
+        session["payment_status"] = "paid" if captured else "unpaid"
+        name = "succeeded" if captured else "amount_capturable_updated"
+        events.record(world, f"payment_intent.{name}", intent)
+    world.store.save(session)
+    completed = events.record(world, "checkout.session.completed", session)
+    return Outcome("paid", session, completed_event=completed["id"])
+
+
+def _decline(world: World, session: Json, intent: Json, method: Json) -> Outcome:
+    error = card_error(
+        "Your card was declined.", code="card_declined", decline_code="generic_decline"
+    )
+    charge = payments.charge(intent, method, world.now(), failure=error.details, captured=False)
+    world.store.add(charge)
+    events.record(world, "charge.failed", charge)
+    error.details["charge"] = charge["id"]
+    return _fail(world, session, {**intent, "latest_charge": charge["id"]}, method, error)
+
+
+def _fail(world: World, session: Json, intent: Json, method: Json, error: ApiError) -> Outcome:
+    intent = {
+        **intent,
+        "last_payment_error": {**error.details, "payment_method": method},
+        "next_action": None,
+        "payment_method": None,
+        "status": "requires_payment_method",
+    }
+    world.store.save(intent)
+    events.record(world, "payment_intent.payment_failed", intent)
+    shown = ApiError(error.status, error.details["type"], error.message)
+    shown.details = {**error.details, "payment_intent": intent, "payment_method": method}
+    return Outcome("declined", session, error=shown)
+
+
+def _ask_for_authentication(world: World, session: Json, intent: Json, method: Json) -> Outcome:
+    page = f"{session['url']}/authenticate"
+    intent = {
+        **intent,
+        "next_action": {
+            "type": "redirect_to_url",
+            "redirect_to_url": {"url": page, "return_url": session["url"]},
+        },
+        "payment_method": method["id"],
+        "status": "requires_action",
+    }
+    world.store.save(intent)
+    events.record(world, "payment_intent.requires_action", intent)
+    return Outcome("requires_action", session)

@@ -1,0 +1,231 @@
+"""Where the sandbox keeps its objects: one SQLite database, in memory or in a file.
+
+One connection and one lock: whoever writes is alone, so that two tabs can't pay one session.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS objects (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    body TEXT NOT NULL,
+    hidden TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS objects_by_kind ON objects (kind, sequence);
+CREATE INDEX IF NOT EXISTS sessions_by_payment_intent
+    ON objects (json_extract(body, '$.payment_intent')) WHERE kind = 'checkout.session';
+CREATE INDEX IF NOT EXISTS open_sessions ON objects (json_extract(body, '$.expires_at'))
+    WHERE kind = 'checkout.session' AND json_extract(body, '$.status') = 'open';
+CREATE TABLE IF NOT EXISTS idempotency (
+    key TEXT PRIMARY KEY,
+    path TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    request_id TEXT,
+    status INTEGER,
+    body TEXT
+);
+CREATE TABLE IF NOT EXISTS deliveries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    event TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    state TEXT NOT NULL,
+    due_at REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS deliveries_by_state ON deliveries (state, due_at);
+CREATE INDEX IF NOT EXISTS deliveries_by_event ON deliveries (event);
+CREATE TABLE IF NOT EXISTS attempts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    delivery INTEGER NOT NULL,
+    at REAL NOT NULL,
+    seconds REAL NOT NULL,
+    status INTEGER,
+    error TEXT
+);
+CREATE INDEX IF NOT EXISTS attempts_by_delivery ON attempts (delivery);
+"""
+# Left behind by a process that died in the middle: nobody will finish these.
+_RECOVERY = """
+DELETE FROM idempotency WHERE status IS NULL;
+UPDATE deliveries SET state = 'pending' WHERE state = 'sending';
+"""
+
+
+class StateFileUnusable(Exception):
+    """The state file is in use by another sandbox, isn't one of ours or can't be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A condition on a field of an object: ``Where("created", ">=", 1700000000)``.
+
+    :ivar field: a path as in ``customer_details.email``; from our code, never from a request.
+    :ivar operator: ``=``, ``>``, ``>=``, ``<``, ``<=`` or ``in`` (``value`` is then a sequence).
+    """
+
+    field: str
+    operator: str
+    value: Any
+
+
+class Store:
+    """Stripe objects as JSON, each with a ``hidden`` part that the API never shows.
+
+    :param path: file that keeps everything over a restart; None for memory.
+    :raises StateFileUnusable: when another process has the file open, or it can't be used.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._after_commit: list[Callable[[], None]] = []
+        self._db = sqlite3.connect(
+            path or ":memory:", isolation_level=None, check_same_thread=False, timeout=0.2
+        )
+        try:
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA} {_RECOVERY} COMMIT;")
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            problem = (
+                "is in use by another sandbox"
+                if "locked" in str(error)
+                else f"can't be used ({error})"
+            )
+            raise StateFileUnusable(f"The state file {path} {problem}.") from error
+
+    def close(self) -> None:
+        """Release the file. Safe to repeat."""
+        with self._lock:
+            self._db.close()
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called after transactions that changed something, outside the lock."""
+        self._after_commit.append(callback)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Do everything inside or nothing of it. A nested one belongs to the outermost."""
+        changed, changes_before = False, 0
+        with self._lock:
+            outermost = self._depth == 0
+            if outermost:
+                self._db.execute("BEGIN IMMEDIATE")
+                changes_before = self._db.total_changes
+            self._depth += 1
+            try:
+                yield
+            except BaseException:
+                if outermost:
+                    self._db.execute("ROLLBACK")
+                raise
+            else:
+                if outermost:
+                    self._db.execute("COMMIT")
+                    changed = self._db.total_changes != changes_before
+            finally:
+                self._depth -= 1
+        if changed:
+            for callback in self._after_commit:
+                callback()
+
+    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run one statement and return its rows."""
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()
+
+    def add(self, body: Json, hidden: Json | None = None) -> None:
+        """Keep a new object."""
+        self.query(
+            "INSERT INTO objects (id, kind, body, hidden) VALUES (?, ?, ?, ?)",
+            body["id"],
+            body["object"],
+            json.dumps(body),
+            json.dumps(hidden or {}),
+        )
+
+    def save(self, body: Json, hidden: Json | None = None) -> None:
+        """Replace an object; its hidden part stays unless given."""
+        self.query("UPDATE objects SET body = ? WHERE id = ?", json.dumps(body), body["id"])
+        if hidden is not None:
+            self.query("UPDATE objects SET hidden = ? WHERE id = ?", json.dumps(hidden), body["id"])
+
+    def remove(self, id: str) -> None:
+        self.query("DELETE FROM objects WHERE id = ?", id)
+
+    def get(self, kind: str, id: str) -> Json | None:
+        """Return the object of this ``kind`` and ``id``, or None."""
+        rows = self.query("SELECT body FROM objects WHERE id = ? AND kind = ?", id, kind)
+        return json.loads(rows[0][0]) if rows else None
+
+    def get_any(self, id: str) -> Json | None:
+        """Return the object with this ``id`` whatever it is, or None."""
+        rows = self.query("SELECT body FROM objects WHERE id = ?", id)
+        return json.loads(rows[0][0]) if rows else None
+
+    def hidden(self, id: str) -> Json:
+        """Return what the API doesn't show of an object; empty for an unknown one."""
+        rows = self.query("SELECT hidden FROM objects WHERE id = ?", id)
+        return json.loads(rows[0][0]) if rows else {}
+
+    def sequence(self, kind: str, id: str) -> int | None:
+        """Return an object's place in the order of creation, or None."""
+        rows = self.query("SELECT sequence FROM objects WHERE id = ? AND kind = ?", id, kind)
+        return int(rows[0][0]) if rows else None
+
+    def find(
+        self,
+        kind: str,
+        where: Sequence[Where] = (),
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int | None = None,
+    ) -> list[Json]:
+        """Return objects of one kind, newest first.
+
+        :param before: only those created before the one with this sequence number.
+        :param after: only those created after it; with ``limit`` the ones nearest to it.
+        """
+        conditions: list[str] = ["kind = ?"]
+        values: list[Any] = [kind]
+        for condition in where:
+            sql, condition_values = _condition(condition)
+            conditions.append(sql)
+            values += condition_values
+        for operator, sequence in (("<", before), (">", after)):
+            if sequence is not None:
+                conditions.append(f"sequence {operator} ?")
+                values.append(sequence)
+        order = "ASC" if after is not None else "DESC"
+        rows = self.query(
+            f"SELECT body FROM objects WHERE {' AND '.join(conditions)}"  # noqa: S608
+            f" ORDER BY sequence {order} LIMIT ?",
+            *values,
+            -1 if limit is None else limit,
+        )
+        found = [json.loads(body) for (body,) in rows]
+        return found[::-1] if after is not None else found
+
+
+def _condition(where: Where) -> tuple[str, list[Any]]:
+    field = f"json_extract(body, '$.{where.field}')"
+    if where.operator == "in":
+        marks = ", ".join("?" for _ in where.value)
+        return f"{field} IN ({marks})", list(where.value)
+    return f"{field} {where.operator} ?", [where.value]

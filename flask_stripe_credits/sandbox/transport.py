@@ -1,0 +1,76 @@
+"""Sending one webhook by HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """A signed event on its way to an endpoint."""
+
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Transport(Protocol):
+    """How a webhook gets to its endpoint."""
+
+    def send(self, request: WebhookRequest, timeout_seconds: float) -> int:
+        """Return the HTTP status of the answer.
+
+        :raises OSError: when there was none in time.
+        """
+
+    def abort(self) -> None:
+        """Give up on everything that is under way, now."""
+
+
+class HttpTransport:
+    """One connection for each webhook, without proxies and without following redirects."""
+
+    def __init__(self) -> None:
+        self._open: set[http.client.HTTPConnection] = set()
+        self._lock = threading.Lock()
+
+    def send(self, request: WebhookRequest, timeout_seconds: float) -> int:
+        parts = urlsplit(request.url)
+        secure = parts.scheme == "https"
+        connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = connect(parts.hostname or "", parts.port, timeout=timeout_seconds)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        with self._lock:
+            self._open.add(connection)
+        # A receiver that trickles its answer would outlive the socket's own timeout.
+        deadline = threading.Timer(timeout_seconds, _cut, [connection])
+        deadline.daemon = True
+        deadline.start()
+        try:
+            connection.request("POST", path, body=request.body, headers=request.headers)
+            return connection.getresponse().status
+        except http.client.HTTPException as error:
+            raise ConnectionError(f"no HTTP answer ({type(error).__name__})") from error
+        finally:
+            deadline.cancel()
+            deadline.join()
+            with self._lock:
+                self._open.discard(connection)
+            connection.close()
+
+    def abort(self) -> None:
+        with self._lock:
+            for connection in self._open:
+                _cut(connection)
+
+
+def _cut(connection: http.client.HTTPConnection) -> None:
+    if connection.sock is not None:
+        with suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
