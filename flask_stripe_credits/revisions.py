@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import sqlalchemy as sa
 from alembic import command
@@ -146,7 +147,8 @@ class Revisions:
         return MigrationContext.configure(connection, opts=options).get_current_revision()
 
     def _our_tables(self, connection: sa.Connection) -> set[str]:
-        return TABLE_NAMES & set(sa.inspect(connection).get_table_names(schema=self._schema))
+        found = sa.inspect(connection).get_table_names(schema=self._schema)
+        return set(found) & TABLE_NAMES
 
     def _differences(self, connection: sa.Connection) -> list[str]:
         return table_differences(connection, self._models.tables, self._schema)
@@ -229,7 +231,7 @@ class Revisions:
         def note(*, step: MigrationInfo, **extra: object) -> None:
             script = step.up_revision
             if script is not None:
-                applied.append(f"{script.revision}: {script.doc}")
+                applied.append(f"{script.revision}: {cast(Script, script).doc}")
 
         if connection.dialect.name != "sqlite":
             # Alembic begins and ends its own transaction, so that a revision may leave it.

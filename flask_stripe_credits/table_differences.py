@@ -21,7 +21,8 @@ def table_differences(
         schema = None
     metadata = sa.MetaData()
     for table in tables:
-        table.to_metadata(metadata, schema=schema)
+        # None moves a table out of its schema, which the type hints don't know.
+        table.to_metadata(metadata, schema=schema)  # type: ignore[arg-type]
     names = {table.name for table in tables}
 
     def include_name(name: str | None, kind: str, parents: Any) -> bool:
