@@ -1,79 +1,123 @@
-"""``flask credits sandbox``: a local stand-in for Stripe, until Ctrl-C."""
+"""``flask credits sandbox``: a local stand-in for Stripe."""
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-
-from ..config import Settings
-from ..state import current_state
+from flask import current_app
+from flask.cli import with_appcontext
 
 if TYPE_CHECKING:
     from ..sandbox import Sandbox
 
+_KEYS = ("STRIPE_SECRET_KEY", "STRIPE_API_KEY", "STRIPE_PUBLISHABLE_KEY")
+_LIVE_KEY = re.compile(r"\s*(sk|rk|pk)_live_")
+_NO_SECRET = """\
+The app has no usable webhook secret and will refuse every webhook. Set this for it and restart it:
+  STRIPE_WEBHOOK_SECRET_CREDITS={secret}"""
 
-@click.command()
+
+@click.command("sandbox")
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
-@click.option("--port", default=5001, show_default=True, type=click.IntRange(0, 65_535))
+@click.option("--port", default=5001, show_default=True, type=click.IntRange(0, 65535))
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep everything in this file; without it, in memory.",
+    help="Keep everything in this file, over restarts. Without it: in memory.",
 )
 @click.option("--webhook", metavar="URL", help="Send events there, signed with the app's secret.")
+@with_appcontext
 def sandbox(host: str, port: int, state: Path | None, webhook: str | None) -> None:
     """Run a local stand-in for Stripe: its API, a payment page and signed webhooks.
 
-    No real money and no network. Listens on loopback only and refuses to start beside a live
-    key. Point the app at it with STRIPE_CREDITS_API_BASE.
+    No account, no network, no real money. It takes any API key that starts with sk_test_ and
+    refuses to start where the app is configured with a live key. Ctrl-C stops it.
     """
-    settings = current_state().settings
-    if settings.livemode:
-        raise click.ClickException(
-            "STRIPE_SECRET_KEY is a live key: the sandbox only runs beside test keys"
-        )
     from ..sandbox import AddressUnusable, ApiError, Sandbox, StateFileUnusable
 
+    _refuse_live_keys()
     try:
         with Sandbox(state=state) as running:
+            running.start(host, port, deliver=False)
+            secret = _configured_secret()
             if webhook is not None:
-                _register(running, webhook, settings)
-            running.start(host, port)
-            _say_where(running, webhook)
-            _wait_for_the_end()
+                used = running.register_webhook(webhook, secret=secret)
+                if secret is None:
+                    click.echo(_NO_SECRET.format(secret=used), err=True)
+            click.echo(_introduction(running, state, webhook))
+            _run(running)
     except ApiError as error:
-        raise click.ClickException(f"--webhook: {error.message}") from error
+        raise click.BadParameter(error.message, param_hint="--webhook") from None
     except (AddressUnusable, StateFileUnusable) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(str(error)) from None
 
 
-def _register(running: Sandbox, url: str, settings: Settings) -> None:
-    if not settings.webhook_secrets:
+def _refuse_live_keys() -> None:
+    for key in _KEYS:
+        for value in (current_app.config.get(key), os.environ.get(key)):
+            if isinstance(value, str) and _LIVE_KEY.match(value):
+                raise click.ClickException(
+                    f"{key} is a live key. The sandbox doesn't start beside one: whoever thinks "
+                    "that this is a toy would charge real cards."
+                )
+    extension = current_app.extensions.get("stripe_credits")
+    if extension is not None and extension.settings.livemode:
         raise click.ClickException(
-            "--webhook needs a signing secret: set STRIPE_WEBHOOK_SECRET_CREDITS to whsec_ and "
-            "at least 24 more characters, for the app and here"
+            "The app is configured with a live key. The sandbox doesn't start beside one."
         )
-    running.register_webhook(url, secret=settings.webhook_secrets[0].reveal())
 
 
-def _say_where(running: Sandbox, webhook: str | None) -> None:
+def _configured_secret() -> str | None:
+    extension = current_app.extensions.get("stripe_credits")
+    secrets = extension.settings.webhook_secrets if extension is not None else ()
+    return secrets[0].reveal() if secrets else None
+
+
+def _introduction(running: Sandbox, state: Path | None, webhook: str | None) -> str:
     from ..sandbox import TEST_CARDS
 
-    click.echo(f"Sandbox, no real money: {running.url}")
-    click.echo(f"  API base     STRIPE_CREDITS_API_BASE={running.url}")
-    click.echo("  API key      any sk_test_… key")
-    click.echo(f"  webhooks to  {webhook or 'nowhere: name an endpoint with --webhook URL'}")
-    for card in TEST_CARDS:
-        click.echo(f"  card         {card.spaced}  {card.behaviour}")
-    click.echo("Ctrl-C ends it.")
+    card_lines = [f"{card.spaced}  {card.behaviour.value}" for card in TEST_CARDS]
+    lines = [
+        "Sandbox: a stand-in for Stripe. No real money.",
+        f"  Address   {running.url}  (STRIPE_CREDITS_API_BASE)",
+        "  API key   any that starts with sk_test_  (STRIPE_SECRET_KEY)",
+        f"  Webhooks  {webhook or 'to the endpoints that the API registers'}",
+        f"  State     {state or 'in memory, gone when it stops'}",
+        "  Cards     " + "\n            ".join(card_lines),
+        "Press Ctrl-C to stop.",
+    ]
+    return "\n".join(lines)
 
 
-def _wait_for_the_end() -> None:
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    ended.wait()
+class _EchoHandler(logging.Handler):
+    """Shows each delivery on the terminal."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record))
+
+
+def _run(running: Sandbox) -> None:
+    logger = logging.getLogger("flask_stripe_credits.sandbox")
+    handler = _EchoHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    stopped = threading.Event()
+    # Outside the main thread nobody sends signals; whoever started us there ends us.
+    with suppress(ValueError):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    running.courier.start()
+    try:
+        stopped.wait()
+    finally:
+        logger.removeHandler(handler)
+    click.echo("Stopped.")
