@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -22,7 +22,7 @@ def table_differences(
     metadata = sa.MetaData()
     for table in tables:
         # None moves a table out of its schema, which the type hints don't know.
-        table.to_metadata(metadata, schema=schema)  # type: ignore[arg-type]
+        table.to_metadata(metadata, schema=cast(Any, schema))
     names = {table.name for table in tables}
 
     def include_name(name: str | None, kind: str, parents: Any) -> bool:
