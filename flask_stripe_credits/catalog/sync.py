@@ -120,7 +120,10 @@ class _Stripe:
     def _product(self, package: Row) -> Product | None:
         stored = package["stripe_product_id"]
         found = self._gateway.retrieve_product(stored) if stored else None
-        return found or self._marked_products.get(package["package_code"])
+        # A copy of another installation's database names that installation's products.
+        if found is not None and found.site in (None, self._site):
+            return found
+        return self._marked_products.get(package["package_code"])
 
     @cached_property
     def _marked_products(self) -> Mapping[str | None, Product]:

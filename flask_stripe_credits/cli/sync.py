@@ -6,7 +6,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..catalog.sync import PackagePlan, apply_sync, plan_sync
-from ..errors import StripeCreditsError
+from ..errors import GatewayError, StripeCreditsError
 from ..state import AppState, current_state
 
 _SOMETHING_TO_DO = 2
@@ -31,14 +31,11 @@ def sync_command(only_plan: bool, live: bool) -> None:
         plans = plan_sync(state)
         if not plans:
             click.echo("there are no packages for sale: run `flask credits packages load`")
-        due = 0
         for plan in plans:
-            due += bool(plan.steps)
-            _show(plan)
-            if plan.steps and not only_plan:
-                apply_sync(state, plan)
+            _sync(state, plan, only_plan)
     except StripeCreditsError as error:
         raise click.ClickException(str(error)) from None
+    due = sum(bool(plan.steps) for plan in plans)
     if due and only_plan:
         click.echo(f"{due} to sync: run `flask credits sync --apply{' --live' if live else ''}`")
         raise SystemExit(_SOMETHING_TO_DO)
@@ -53,5 +50,12 @@ def _announce(state: AppState, only_plan: bool, live: bool) -> None:
         raise click.ClickException("the API key is a live key: add --live if that is meant")
 
 
-def _show(plan: PackagePlan) -> None:
-    click.echo(f"{plan.package['package_code']}: {', '.join(plan.steps) or 'in sync'}")
+def _sync(state: AppState, plan: PackagePlan, only_plan: bool) -> None:
+    code, steps = plan.package["package_code"], ", ".join(plan.steps)
+    if steps and not only_plan:
+        try:
+            apply_sync(state, plan)
+        except GatewayError as error:
+            raise click.ClickException(f"{code}: {error}") from None
+        steps += ": done"
+    click.echo(f"{code}: {steps or 'in sync'}")
