@@ -50,7 +50,8 @@ class Money:
 
     :param amount: minor units; negative for money that goes back.
     :param currency: Stripe's spelling: three lower-case letters.
-    :raises ValueError: when ``amount`` isn't a whole number or ``currency`` isn't so written.
+    :raises ValueError: when ``amount`` isn't a whole number, is beyond 2^53 or ``currency`` isn't
+        so written.
     """
 
     amount: int
@@ -59,6 +60,8 @@ class Money:
     def __post_init__(self) -> None:
         if type(self.amount) is not int:
             raise ValueError(f"amount must be a whole number of minor units, not {self.amount!r}")
+        if abs(self.amount) > LARGEST_INTEGER:
+            raise ValueError(f"amount must be at most {LARGEST_INTEGER:,} minor units")
         if not is_currency(self.currency):
             raise ValueError(f"currency must be three lower-case letters, not {self.currency!r}")
 
