@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -24,22 +24,14 @@ def table_differences(
         # None moves a table out of its schema, which the type hints don't know.
         table.to_metadata(metadata, schema=cast(Any, schema))
     names = {table.name for table in tables}
+    by_name = _indexes_known_by_name(connection, metadata)
 
     def include_name(name: str | None, kind: str, parents: Any) -> bool:
         if kind == "schema":
             return name == schema
-        return kind != "table" or name in names
-
-    def include_object(
-        item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
-    ) -> bool:
-        # SQLite doesn't tell that a column of an index is descending.
-        return not (
-            connection.dialect.name == "sqlite"
-            and kind == "index"
-            and compare_to is not None
-            and any(not isinstance(part, sa.Column) for part in item.expressions)
-        )
+        if kind == "table":
+            return name in names
+        return kind != "index" or name not in by_name
 
     context = MigrationContext.configure(
         connection,
@@ -47,7 +39,6 @@ def table_differences(
             "target_metadata": metadata,
             "include_schemas": schema is not None,
             "include_name": include_name,
-            "include_object": include_object,
             "compare_type": True,
             "compare_server_default": True,
         },
@@ -57,7 +48,35 @@ def table_differences(
         for entry in compare_metadata(context, metadata)
         for difference in (entry if isinstance(entry, list) else [entry])
     ]
-    return found or list(_check_differences(connection, metadata.sorted_tables))
+    # Constraints of a table that isn't there can't be looked up.
+    return found or [
+        *_missing_indexes(connection, by_name),
+        *_check_differences(connection, metadata.sorted_tables),
+    ]
+
+
+def _indexes_known_by_name(connection: sa.Connection, metadata: sa.MetaData) -> dict[str, sa.Table]:
+    """Take out of ``metadata`` the indexes that Alembic can't compare, and return their names.
+
+    SQLite tells of no expression in an index, not even that a column is descending.
+    """
+    if connection.dialect.name != "sqlite":
+        return {}
+    taken = {}
+    for table in metadata.tables.values():
+        for index in list(table.indexes):
+            if any(not isinstance(part, sa.Column) for part in index.expressions):
+                table.indexes.discard(index)
+                taken[str(index.name)] = table
+    return taken
+
+
+def _missing_indexes(connection: sa.Connection, expected: Mapping[str, sa.Table]) -> Iterator[str]:
+    inspector = sa.inspect(connection)
+    for name, table in expected.items():
+        found = inspector.get_indexes(table.name, schema=table.schema)
+        if name not in {index["name"] for index in found}:
+            yield f"index {name} of {table.name} is missing"
 
 
 def _describe(difference: Sequence[Any]) -> str:
