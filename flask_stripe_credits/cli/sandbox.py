@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 _KEYS = ("STRIPE_SECRET_KEY", "STRIPE_API_KEY", "STRIPE_PUBLISHABLE_KEY")
 _LIVE_KEY = re.compile(r"\s*(sk|rk|pk)_live_")
-_NO_SECRET = """\
-The app has no usable webhook secret and will refuse every webhook. Set this for it and restart it:
-  STRIPE_WEBHOOK_SECRET_CREDITS={secret}"""
+_UNSIGNED = (
+    "The app has no usable webhook secret and will refuse every webhook. Set this for it and "
+    "restart it:\n  STRIPE_WEBHOOK_SECRET_CREDITS={secret}"
+)
 
 
 @click.command("sandbox")
@@ -51,7 +52,7 @@ def sandbox(host: str, port: int, state: Path | None, webhook: str | None) -> No
             if webhook is not None:
                 used = running.register_webhook(webhook, secret=secret)
                 if secret is None:
-                    click.echo(_NO_SECRET.format(secret=used), err=True)
+                    click.echo(_UNSIGNED.format(secret=used), err=True)
             click.echo(_introduction(running, state, webhook))
             _run(running)
     except ApiError as error:

@@ -50,6 +50,6 @@ for (const form of document.querySelectorAll("form[data-checkout]")) {
   if (number) keepDigits(number, 19, groupNumber);
   if (expiry) keepDigits(expiry, 4, groupExpiry);
   if (cvc) keepDigits(cvc, 4, (digits) => digits);
-  const wrong = form.querySelector("[aria-invalid]");
+  const wrong = form.querySelector("[aria-invalid]") || document.querySelector(".notice");
   if (wrong) wrong.focus();
 }
