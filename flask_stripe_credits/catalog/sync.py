@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from time import time
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,8 @@ from ..state import AppState
 from ..stripe_objects import PACKAGE_MARKER, SITE_MARKER, Price, Product
 from ..unit_of_work import in_transaction
 from .packages import Row, active_packages
+
+KEY_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +175,14 @@ def _marks(state: AppState, package: Row) -> dict[str, str]:
 
 
 def _key(params: Mapping[str, Any], replaced: str | None) -> str:
-    """An idempotency key: the same for the same wish.
+    """An idempotency key: for some minutes the same for the same wish.
+
+    Not for longer, because Stripe repeats its errors of 5xx, too. After that, what was made
+    is found by its marks.
 
     :param replaced: the id that turned out to be useless; Stripe would answer with it again.
     """
-    wish = json.dumps([params, replaced], sort_keys=True)
+    wish = json.dumps([params, replaced, int(time()) // KEY_SECONDS], sort_keys=True)
     return f"flask-stripe-credits-{hashlib.sha256(wish.encode()).hexdigest()}"
 
 
