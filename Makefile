@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 DEMO_READY := $(VENV)/.demo-installed
-PYTEST := $(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup
 # One worker a core; `make test PYTEST_ARGS="-x tests/web"` passes anything else on.
 PYTEST_ARGS ?=
 COVERAGE := $(if $(COV),--cov --cov-report=term-missing:skip-covered)
@@ -24,10 +24,10 @@ demo: $(DEMO_READY) ## Start the example app and the sandbox (PORT=5000 SANDBOX_
 install: $(READY) ## Make .venv with everything for working on the package
 
 test: $(READY) ## Run the whole suite on all cores (COV=1 measures coverage)
-	$(PYTEST) -n auto $(COVERAGE) $(PYTEST_ARGS)
+	$(PYTEST) $(COVERAGE) $(PYTEST_ARGS)
 
 test-fast: $(READY) ## Run the suite without browsers and without building wheels
-	$(PYTEST) -n auto -m "not browser and not packaging" $(COVERAGE) $(PYTEST_ARGS)
+	$(PYTEST) -m "not browser and not packaging" $(COVERAGE) $(PYTEST_ARGS)
 
 check: format-check lint types layers spelling docs wheel test ## Run all that has to pass before a commit
 

@@ -9,7 +9,9 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 import urllib.request
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,14 @@ class DemoProcess:
         """Return the statuses of a user's purchases, oldest first, read from the file."""
         query = "SELECT status FROM credit_purchases WHERE user_id = ? ORDER BY created_at"
         return [status for (status,) in self._rows(query, user_id)]
+
+    def wait_for_status(self, purchase_id: str, status: str, seconds: float = 15) -> None:
+        """Wait until the webhook has brought a purchase to ``status``."""
+        query = "SELECT status FROM credit_purchases WHERE id = ?"
+        deadline = time.monotonic() + seconds
+        while self._rows(query, uuid.UUID(purchase_id).hex) != [(status,)]:
+            assert time.monotonic() < deadline, f"{purchase_id} isn't {status}"
+            time.sleep(0.05)
 
     def balance(self, user_id: str) -> int:
         """Return the balance as the API tells it, once the ledger agrees."""
