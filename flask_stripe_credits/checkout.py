@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import math
+import time
 import uuid
 from dataclasses import dataclass
 from typing import Any, cast
@@ -44,6 +45,8 @@ LEASE = dt.timedelta(seconds=30)
 # A double click within this time gets the session that is already open.
 REUSE = dt.timedelta(minutes=10)
 HOUR = dt.timedelta(hours=1)
+# After this long no further session of the same buyer is closed before the new one is opened.
+LONGEST_MAKING_ROOM_SECONDS = 1.0
 # Stripe refuses an expiry nearer than 30 minutes.
 NEAREST_EXPIRY_SECONDS = 1_860
 
@@ -103,8 +106,7 @@ def open_checkout(state: AppState, request: CheckoutRequest) -> OpenedCheckout:
     if claim.is_open:
         keyed = request.idempotency_key is not None
         return OpenedCheckout(PurchaseSnapshot.of(claim.row), created=keyed)
-    for session_id in claim.superseded_sessions:
-        _expire(state, session_id)
+    _make_room(state, claim.superseded_sessions)
     session = _open_session(state, claim.row)
     return in_transaction(state, lambda uow: _store_session(uow, claim.row, session))
 
@@ -351,13 +353,25 @@ def _told(app: Flask, purchase: PurchaseSnapshot) -> None:
     purchase_created.send(app, purchase=purchase)
 
 
+def _make_room(state: AppState, session_ids: tuple[str, ...]) -> None:
+    """Close the sessions at Stripe, as many as the buyer can wait for.
+
+    What is left is closed with the next purchase, or by itself within a day.
+    """
+    until = time.monotonic() + LONGEST_MAKING_ROOM_SECONDS
+    for session_id in session_ids:
+        try:
+            _expire(state, session_id)
+        except GatewayError as error:
+            logger.warning("checkout session %s could not be expired: %s", session_id, error)
+            if isinstance(error, GatewayUnavailable):
+                return
+        if time.monotonic() > until:
+            return
+
+
 def _expire(state: AppState, session_id: str) -> None:
-    """Close a session at Stripe; when that fails it closes by itself within a day."""
-    try:
-        session = state.gateway.expire_checkout_session(session_id)
-    except GatewayError as error:
-        logger.warning("checkout session %s could not be expired: %s", session_id, error)
-        return
+    session = state.gateway.expire_checkout_session(session_id)
     settle(
         state,
         lambda uow: record_session(uow, session, SessionNews.EXPIRED),

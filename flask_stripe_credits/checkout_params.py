@@ -146,6 +146,17 @@ def _refuse_changes(params: Mapping[str, Any], changed: Mapping[str, Any]) -> No
     for name in PROTECTED_OF_PAYMENT_INTENT:
         _same(name, intent, changed_intent, "payment_intent_data.")
     _same_metadata("metadata", intent, changed_intent, "payment_intent_data.")
+    _refuse_capture(changed.get("payment_method_options"), "payment_method_options")
+
+
+def _refuse_capture(options: object, shown: str) -> None:
+    """A payment method may have a ``capture_method`` of its own, which goes before the intent's."""
+    if not isinstance(options, Mapping):
+        return
+    for name, value in options.items():
+        if name == "capture_method":
+            raise ConfigurationError(f"checkout_session_params may not set {shown}.{name}")
+        _refuse_capture(value, f"{shown}.{name}")
 
 
 def _same(

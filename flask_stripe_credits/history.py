@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
+from collections.abc import Iterator
 from typing import cast
 
 import sqlalchemy as sa
@@ -10,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from .facts import Row
 from .models import Models
-from .unit_of_work import UnitOfWork
+from .state import AppState
 
 COLUMNS = (
     "id",
@@ -58,20 +60,35 @@ def purchases_of(
     return cast(list[Row], rows[:limit]), len(rows) > limit
 
 
+@contextlib.contextmanager
+def reading(state: AppState) -> Iterator[sa.Connection]:
+    """A connection to read what is committed now, given back at the end.
+
+    ``db.session`` would stay in its transaction, over a call to Stripe too, and might go on
+    seeing the database as it was at first.
+    """
+    bind = state.db.session().get_bind()
+    if isinstance(bind, sa.Connection):
+        yield bind
+    else:
+        with bind.connect() as connection:
+            yield connection
+
+
 def purchase_of(
-    session: Session | UnitOfWork, models: Models, user_id: str, purchase_id: uuid.UUID
+    connection: sa.Connection, models: Models, user_id: str, purchase_id: uuid.UUID
 ) -> Row | None:
     """Return one purchase of the user's, None when it doesn't exist or is somebody else's."""
     table = models.table(models.Purchase)
     query = sa.select(table).where(table.c.user_id == user_id, table.c.id == purchase_id)
-    return cast(Row | None, session.execute(query).mappings().first())
+    return cast(Row | None, connection.execute(query).mappings().first())
 
 
-def is_delivered(session: Session | UnitOfWork, models: Models, purchase_id: uuid.UUID) -> bool:
+def is_delivered(connection: sa.Connection, models: Models, purchase_id: uuid.UUID) -> bool:
     """Whether the credit manager has been handed every grant of this purchase."""
     grants = models.table(models.Grant)
     query = sa.select(
         sa.func.count().label("written"), sa.func.count(grants.c.delivered_at).label("delivered")
     ).where(grants.c.purchase_id == purchase_id)
-    found = session.execute(query).one()
+    found = connection.execute(query).one()
     return bool(found.written == found.delivered > 0)

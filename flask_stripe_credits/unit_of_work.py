@@ -68,7 +68,7 @@ def in_transaction(state: AppState, work: Callable[[UnitOfWork], T]) -> T:
                 raise
             tries_left = attempt < MAX_TRIES and time.monotonic() < deadline
             if trouble is not Trouble.PASSING or not tries_left or not uow.owns_connection:
-                raise _as_our_error(trouble, error) from error
+                raise outage_error(trouble, error) from error
             logger.info("transaction tried again after %s", type(error).__name__)
             time.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter
         else:
@@ -108,7 +108,8 @@ def database_trouble(error: BaseException) -> Trouble | None:
     return Trouble.PASSING if "is locked" in message else Trouble.DOWN
 
 
-def _as_our_error(trouble: Trouble, error: Exception) -> DatabaseBusy | TablesOutOfDate:
+def outage_error(trouble: Trouble, error: Exception) -> DatabaseBusy | TablesOutOfDate:
+    """Return what to raise, or answer, for ``error``."""
     if trouble is Trouble.NO_TABLES:
         return TablesOutOfDate(
             "the tables of flask-stripe-credits are missing or out of date: "

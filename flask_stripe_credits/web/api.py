@@ -6,7 +6,7 @@ import hashlib
 import logging
 import re
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, json, request
 from marshmallow import ValidationError
@@ -16,13 +16,12 @@ from ..catalog import active_packages
 from ..checkout import CheckoutRequest, open_checkout
 from ..errors import DatabaseBusy, FulfillmentError
 from ..facts import Row
-from ..history import is_delivered, purchase_of, purchases_of
+from ..history import is_delivered, purchase_of, purchases_of, reading
 from ..redirects import resolve_redirect
 from ..settlement import settle_from_stripe
 from ..state import AppState, current_state
 from ..strict_json import MalformedJSON, parse_json
 from ..stripe_objects import parse_uuid
-from ..unit_of_work import in_transaction
 from ..webhooks.receive import receive
 from . import schemas
 from .body import read_body
@@ -37,7 +36,7 @@ LARGEST_PURCHASE_REQUEST = 4_096
 # Stripe's events are a few kilobytes; the largest with every field expanded stay far below.
 LARGEST_EVENT = 512 * 1024
 
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 _packages = schemas.PackageSchema(many=True)
@@ -59,27 +58,41 @@ def make_blueprint() -> Blueprint:
         ("/webhook", webhook, "POST"),
         ("/openapi.json", openapi, "GET"),
     ):
-        api.add_url_rule(rule, view_func=view, methods=[method], strict_slashes=False)
-        _refuse_other_methods(api, rule, view.__name__, method)
-    api.add_url_rule("/<path:unknown>", view_func=nothing_here, methods=_METHODS)
+        api.add_url_rule(
+            rule,
+            view_func=view,
+            methods=[method],
+            provide_automatic_options=False,
+            strict_slashes=False,
+        )
+        _answer_other_methods(api, rule, view.__name__, method)
+    api.add_url_rule(
+        "/<path:unknown>",
+        view_func=nothing_here,
+        methods=_METHODS,
+        provide_automatic_options=False,
+    )
     api.after_request(_protect_answer)
     register_error_handlers(api)
     exempt_from_host(api, webhook)
     return api
 
 
-def _refuse_other_methods(api: Blueprint, rule: str, name: str, method: str) -> None:
+def _answer_other_methods(api: Blueprint, rule: str, name: str, method: str) -> None:
     """Answer 405 inside the blueprint: Flask's own would be the host's HTML page."""
-    valid = {"GET", "HEAD", "OPTIONS"} if method == "GET" else {method, "OPTIONS"}
+    views_own = {"GET", "HEAD"} if method == "GET" else {method}
+    allowed = sorted(views_own | {"OPTIONS"})
 
     def method_not_allowed(**values: Any) -> Response:
-        raise MethodNotAllowed(sorted(valid))
+        if request.method == "OPTIONS":
+            return Response(status=204, headers={"Allow": ", ".join(allowed)})
+        raise MethodNotAllowed(allowed)
 
     api.add_url_rule(
         rule,
         endpoint=f"{name}_method_not_allowed",
         view_func=method_not_allowed,
-        methods=sorted(set(_METHODS) - valid),
+        methods=sorted(set(_METHODS) - views_own),
         provide_automatic_options=False,
         strict_slashes=False,
     )
@@ -150,7 +163,8 @@ def history() -> Response:
     response = _json(_history.dump([schemas.history_fields(row) for row in rows]))
     if more:
         after = urlencode({"limit": query["limit"], "after": str(rows[-1]["id"])})
-        response.headers["Link"] = f'<{request.script_root}{request.path}?{after}>; rel="next"'
+        path = quote(request.script_root + request.path)
+        response.headers["Link"] = f'<{path}?{after}>; rel="next"'
     return response
 
 
@@ -158,11 +172,9 @@ def purchase_detail(purchase_id: str) -> Response:
     """One purchase of the signed-in user's; asks Stripe while it isn't settled."""
     state = current_state()
     user_id = current_user_id(state)
-    key = parse_uuid(purchase_id)
-    row = None if key is None else purchase_of(state.db.session(), state.models, user_id, key)
-    if row is None:
-        raise NotFound
-    row, delivered = _settled(state, row)
+    row, delivered = _own_purchase(state, user_id, purchase_id)
+    if _settled(state, row):
+        row, delivered = _own_purchase(state, user_id, purchase_id)
     open_now = row["status"] == "pending"
     shown = schemas.history_fields(row) | {
         "checkout_url": row["checkout_url"] if open_now else None,
@@ -172,25 +184,25 @@ def purchase_detail(purchase_id: str) -> Response:
     return _json(_detail.dump(shown))
 
 
-def _settled(state: AppState, row: Row) -> tuple[Row, bool]:
-    """The purchase after asking Stripe, and whether all its grants are delivered."""
-    session, models = state.db.session(), state.models
+def _own_purchase(state: AppState, user_id: str, purchase_id: str) -> tuple[Row, bool]:
+    """The user's purchase and whether all its grants are delivered."""
+    key = parse_uuid(purchase_id)
+    if key is not None:
+        with reading(state) as connection:
+            row = purchase_of(connection, state.models, user_id, key)
+            if row is not None:
+                return row, is_delivered(connection, state.models, key)
+    raise NotFound
+
+
+def _settled(state: AppState, row: Row) -> bool:
+    """Whether asking Stripe changed anything."""
     try:
-        changed = settle_from_stripe(state, row)
+        return settle_from_stripe(state, row)
     except (FulfillmentError, DatabaseBusy):
         # Nothing was kept; the webhook or the next poll will do it. Show what we know.
         logger.exception("purchase %s could not be fulfilled yet", row["id"])
-        changed = False
-    if not changed:
-        return row, is_delivered(session, models, row["id"])
-    # In a transaction of its own: the caller's may still see the database as it was before.
-    return in_transaction(
-        state,
-        lambda uow: (
-            purchase_of(uow, models, row["user_id"], row["id"]) or row,
-            is_delivered(uow, models, row["id"]),
-        ),
-    )
+        return False
 
 
 def webhook() -> Response:
@@ -204,7 +216,8 @@ def webhook() -> Response:
 
 def openapi() -> Response:
     """This API, described in OpenAPI 3.1."""
-    return _json(openapi_document(current_state().settings))
+    prefix = request.script_root + current_state().settings.url_prefix
+    return _json(openapi_document(prefix))
 
 
 def _json(document: Any, status: int = 200) -> Response:

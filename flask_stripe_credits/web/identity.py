@@ -10,6 +10,8 @@ from werkzeug.exceptions import Unauthorized
 from ..models import LONGEST_USER_ID
 from ..state import AppState
 
+_TOO_LARGE = 10**LONGEST_USER_ID
+
 
 def current_user_id(state: AppState) -> str:
     """Return the id of the signed-in user, 1 to 255 characters.
@@ -35,6 +37,9 @@ def _from_flask_login() -> object:
 
 def _usable(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, (str, int, uuid.UUID)):
+        return None
+    if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+        # Python refuses to write out a number of thousands of digits.
         return None
     text = str(value)
     if not 1 <= len(text) <= LONGEST_USER_ID or "\0" in text or not text.strip():

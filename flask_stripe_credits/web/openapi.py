@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from ..config import Settings
-
 if TYPE_CHECKING:
     from apispec import APISpec
 
@@ -24,14 +22,18 @@ _PROBLEMS = {
     415: "The body is not JSON.",
     422: "A field is not valid, or the `Idempotency-Key` was used with another body.",
     429: "Too many checkouts in the last hour. See `Retry-After`.",
+    500: "This server is set up wrongly.",
     502: "Stripe didn't accept the checkout.",
     503: "Try again later. See `Retry-After`.",
 }
 
 
-def openapi_document(settings: Settings) -> dict[str, Any]:
-    """Describe the API as it is mounted in this app."""
-    return {**_document(), "servers": [{"url": settings.url_prefix}]}
+def openapi_document(prefix: str) -> dict[str, Any]:
+    """Describe the API.
+
+    :param prefix: the path that it is mounted at.
+    """
+    return {**_document(), "servers": [{"url": prefix}]}
 
 
 @functools.cache
@@ -90,7 +92,7 @@ def _describe_shop(spec: APISpec) -> None:
             200: ("The checkout that the same click opened before.", schemas.CheckoutSchema()),
             201: ("Send the buyer to `checkout_url`.", schemas.CheckoutSchema()),
         },
-        problems=(400, 401, 403, 404, 409, 413, 415, 422, 429, 502, 503),
+        problems=(400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503),
         body=schemas.PurchaseRequestSchema(),
         parameters=[
             {

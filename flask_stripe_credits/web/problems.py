@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import sqlalchemy as sa
 from flask import Blueprint, Response, json
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException, default_exceptions
@@ -34,6 +35,7 @@ from ..errors import (
     TablesOutOfDate,
     TooManySessions,
 )
+from ..unit_of_work import database_trouble, outage_error
 
 logger = logging.getLogger(__name__)
 
@@ -123,6 +125,8 @@ def register_error_handlers(blueprint: Blueprint) -> None:
     """Answer every error of the blueprint's views with a problem document."""
     blueprint.register_error_handler(StripeCreditsError, _our_error)
     blueprint.register_error_handler(ValidationError, _validation_error)
+    for database_error in (sa.exc.DBAPIError, sa.exc.TimeoutError):
+        blueprint.register_error_handler(database_error, _database_error)
     # By code as well, since a host's handler for a code would go before ours for the class.
     for status in default_exceptions:
         blueprint.register_error_handler(status, _http_error)
@@ -140,6 +144,13 @@ def _our_error(error: StripeCreditsError) -> Response:
     if isinstance(error, RedirectNotAllowed):
         return problem(422, answer.code, str(error), errors={error.field: [str(error)]})
     return problem(answer.status, answer.code, answer.detail, retry_after=retry_after)
+
+
+def _database_error(error: Exception) -> Response:
+    trouble = database_trouble(error)
+    if trouble is None:
+        raise error
+    return _our_error(outage_error(trouble, error))
 
 
 def _validation_error(error: ValidationError) -> Response:

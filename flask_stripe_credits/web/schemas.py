@@ -29,7 +29,7 @@ def in_major_units(amount: int | None, currency: str) -> float | None:
     return None if amount is None else float(Money(amount, currency).major)
 
 
-class UTC(fields.Field[dt.datetime]):
+class UTC(fields.DateTime):
     """A moment, as :func:`utc` writes it."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:

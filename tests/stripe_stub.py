@@ -1,0 +1,135 @@
+"""Stripe for the tests: the sandbox on loopback, and a stub for what no Stripe would answer."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stripe as stripe_library
+from stripe import _http_client
+
+from flask_stripe_credits import gateway
+from flask_stripe_credits.sandbox import Sandbox
+
+from .described import described
+from .hosts import Host, make_host
+
+CREATE = "POST /v1/checkout/sessions"
+RETRIEVE = "GET /v1/checkout/sessions/*"
+EXPIRE = "POST /v1/checkout/sessions/*/expire"
+
+
+@dataclass
+class StripeStub:
+    """A server that answers every request with ``answer``, and remembers them.
+
+    ``answer`` is what to send: ``status``, ``body`` and ``headers``.
+    """
+
+    url: str
+    status: int = 200
+    body: bytes = b"{}"
+    headers: dict[str, str] = field(default_factory=dict)
+    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+
+    def answer(self, document: Any, status: int = 200, **headers: str) -> None:
+        """Answer ``document``: bytes as they are, everything else as JSON."""
+        self.status = status
+        self.body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        self.headers = headers
+
+
+def _handler(stub: StripeStub) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            stub.requests.append((f"{self.command} {self.path}", dict(self.headers), body))
+            self.send_response(stub.status)
+            for name, value in stub.headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.send_header("Content-Length", str(len(stub.body)))
+            self.end_headers()
+            self.wfile.write(stub.body)
+
+        do_GET = do_POST = answer
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    return Handler
+
+
+@pytest.fixture
+def stub() -> Iterator[StripeStub]:
+    found = StripeStub("")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(found))
+    found.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield found
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def _running_sandbox() -> Iterator[Sandbox]:
+    with Sandbox().start(deliver=False) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def stripe(_running_sandbox: Sandbox) -> Iterator[Sandbox]:
+    """A sandbox that listens, without faults and webhooks. Shared: look only at your own."""
+    yield _running_sandbox
+    _running_sandbox.faults.clear()
+
+
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what waits for Stripe in production wait for next to nothing."""
+    monkeypatch.setattr(gateway, "CONNECT_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(gateway, "READ_TIMEOUT_SECONDS", 0.4)
+    monkeypatch.setattr(gateway, "IMPATIENT_TIMEOUT_SECONDS", 0.6)
+    monkeypatch.setattr(_http_client.HTTPClient, "INITIAL_DELAY", 0.02)
+    monkeypatch.setattr(stripe_library, "api_key", None)
+
+
+NewShop = Callable[..., Host]
+
+
+@pytest.fixture
+def new_shop(tmp_path: Path, stripe: Sandbox) -> Iterator[NewShop]:
+    """A function that makes a host with the guide's packages, selling through the sandbox.
+
+    Takes the database's URL (None for a SQLite file of its own) and settings. Every answer of
+    every shop has to be described in its ``openapi.json``.
+    """
+    with described() as watch:
+
+        def create(database_url: str | None = None, **config: Any) -> Host:
+            url = database_url or f"sqlite:///{tmp_path / f'shop{len(watch.apps)}.sqlite'}"
+            host = make_host(url, **{"STRIPE_CREDITS_API_BASE": stripe.url} | config)
+            watch(host.app)
+            host.load_packages()
+            return host
+
+        yield create
+
+
+@pytest.fixture
+def shop(database_url: str, new_shop: NewShop, quick_retries: None) -> Host:
+    """A host with the guide's packages, once on SQLite and once on PostgreSQL."""
+    return new_shop(database_url)
+
+
+@pytest.fixture
+def small_shop(new_shop: NewShop, quick_retries: None) -> Host:
+    """A host with the guide's packages on SQLite only: for what no database takes part in."""
+    return new_shop()
