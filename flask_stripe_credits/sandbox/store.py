@@ -92,16 +92,9 @@ class Store:
         self._lock = threading.RLock()
         self._depth = 0
         self._after_commit: list[Callable[[], None]] = []
-        self._db = sqlite3.connect(
-            path or ":memory:", isolation_level=None, check_same_thread=False, timeout=0.2
-        )
         try:
-            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA} {_RECOVERY} COMMIT;")
+            self._db = _opened(path)
         except sqlite3.DatabaseError as error:
-            self._db.close()
             problem = (
                 "is in use by another sandbox"
                 if "locked" in str(error)
@@ -221,6 +214,21 @@ class Store:
         )
         found = [json.loads(body) for (body,) in rows]
         return found[::-1] if after is not None else found
+
+
+def _opened(path: Path | None) -> sqlite3.Connection:
+    db = sqlite3.connect(
+        path or ":memory:", isolation_level=None, check_same_thread=False, timeout=0.2
+    )
+    try:
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA} {_RECOVERY} COMMIT;")
+    except sqlite3.DatabaseError:
+        db.close()
+        raise
+    return db
 
 
 def _condition(where: Where) -> tuple[str, list[Any]]:

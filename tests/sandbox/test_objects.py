@@ -1,0 +1,87 @@
+"""The objects have the fields that the installed library knows, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import stripe
+
+from flask_stripe_credits.sandbox import Sandbox
+from flask_stripe_credits.sandbox.api_version import newest
+
+from .conftest import new_client, open_session
+
+Made = Callable[[stripe.StripeClient, Sandbox], Any]
+
+
+def paid_session(client: stripe.StripeClient, sandbox: Sandbox) -> Any:
+    id = open_session(client, customer_creation="always").id
+    sandbox.pay(id)
+    return client.v1.checkout.sessions.retrieve(id, {"expand": ["line_items", "payment_intent"]})
+
+
+def charge(client: stripe.StripeClient, sandbox: Sandbox) -> Any:
+    intent = paid_session(client, sandbox).payment_intent
+    return client.v1.charges.retrieve(intent.latest_charge, {"expand": ["payment_method"]})
+
+
+MADE: dict[str, Made] = {
+    "session": lambda client, sandbox: open_session(client),
+    "paid session": paid_session,
+    "line item": lambda client, sandbox: paid_session(client, sandbox).line_items.data[0],
+    "price": lambda client, sandbox: paid_session(client, sandbox).line_items.data[0].price,
+    "product": lambda client, sandbox: client.v1.products.create({"name": "x"}),
+    "payment intent": lambda client, sandbox: paid_session(client, sandbox).payment_intent,
+    "charge": charge,
+    "payment method": lambda client, sandbox: client.v1.payment_methods.retrieve(
+        charge(client, sandbox).payment_method.id
+    ),
+    "customer": lambda client, sandbox: client.v1.customers.create({"email": "a@example.com"}),
+    "event": lambda client, sandbox: (
+        paid_session(client, sandbox) and client.v1.events.list().data[0]
+    ),
+    "webhook endpoint": lambda client, sandbox: client.v1.webhook_endpoints.create(
+        {"url": "http://localhost/", "enabled_events": ["*"]}
+    ),
+}
+
+
+def check(found: Any, path: str) -> list[str]:
+    """Return what is wrong with an object and the objects in it."""
+    if isinstance(found, list):
+        return [problem for item in found for problem in check(item, f"{path}[]")]
+    if not isinstance(found, stripe.StripeObject):
+        return []
+    values = {key: found[key] for key in found.to_dict(recursive=False)}
+    hints = {
+        name: str(hint) for name, hint in type(found).__annotations__.items() if name.islower()
+    }
+    problems = []
+    # Free maps of strings, such as metadata, know no fields.
+    if "_field_encodings" not in hints and hints and not isinstance(found, stripe.ListObject):
+        problems += [f"{path}.{name} isn't Stripe's" for name in values.keys() - hints.keys()]
+        required = {name for name, hint in hints.items() if not may_be_absent(hint)}
+        problems += [f"{path}.{name} is missing" for name in required - values.keys()]
+    for key, value in values.items():
+        problems += check(value, f"{path}.{key}")
+    return problems
+
+
+def may_be_absent(hint: str) -> bool:
+    return "Optional[" in hint or "NoneType" in hint or "NotRequired" in hint
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_fields_are_those_of_the_library(
+    client: stripe.StripeClient, sandbox: Sandbox, kind: str
+) -> None:
+    made = MADE[kind](client, sandbox)
+    assert check(made, kind) == []
+    assert made.to_dict()["livemode" if kind != "line item" else "object"] in (False, "item")
+
+
+def test_the_version_is_the_librarys(sandbox: Sandbox) -> None:
+    assert newest() == stripe.api_version
+    assert new_client(sandbox).v1.events.list().data == []
