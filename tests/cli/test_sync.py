@@ -253,6 +253,20 @@ def test_ids_of_another_account_are_replaced(host: Host, sandbox: Sandbox) -> No
     assert in_sync(host)
 
 
+def test_a_product_that_the_host_chose_is_kept_and_gets_a_price_of_its_own(
+    host: Host, sandbox: Sandbox
+) -> None:
+    applied(host)
+    (theirs,) = (p for p in at_stripe(sandbox, "product") if p["name"] == "Pro Pack")
+    sandbox.store.add({**theirs, "id": "prod_theirs", "metadata": {}})
+    change(host, "pro", stripe_product_id="prod_theirs")
+    assert "pro: create price $80.00: done" in applied(host)
+    price_id = row_of(host, "pro")["stripe_price_id"]
+    (price,) = (one for one in at_stripe(sandbox, "price") if one["id"] == price_id)
+    assert price["product"] == row_of(host, "pro")["stripe_product_id"] == "prod_theirs"
+    assert in_sync(host)
+
+
 def test_what_was_archived_at_stripe_is_taken_into_use_or_replaced(
     host: Host, sandbox: Sandbox
 ) -> None:
