@@ -7,7 +7,8 @@ import os
 import re
 import signal
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ def sandbox(host: str, port: int, state: Path | None, webhook: str | None) -> No
 
     _refuse_live_keys()
     try:
-        with Sandbox(state=state) as running:
+        with _told_to_stop() as stopped, Sandbox(state=state) as running:
             running.start(host, port, deliver=False)
             secret = _configured_secret()
             if webhook is not None:
@@ -54,7 +55,7 @@ def sandbox(host: str, port: int, state: Path | None, webhook: str | None) -> No
                 if secret is None:
                     click.echo(_UNSIGNED.format(secret=used), err=True)
             click.echo(_introduction(running, state, webhook))
-            _run(running)
+            _run(running, stopped)
     except ApiError as error:
         raise click.BadParameter(error.message, param_hint="--webhook") from None
     except (AddressUnusable, StateFileUnusable) as error:
@@ -105,15 +106,27 @@ class _EchoHandler(logging.Handler):
         click.echo(self.format(record))
 
 
-def _run(running: Sandbox) -> None:
+@contextmanager
+def _told_to_stop() -> Iterator[threading.Event]:
+    """Give what Ctrl-C and SIGTERM set meanwhile."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        # Nobody sends signals here; whoever started us in a thread ends us.
+        yield stopped
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stopped.set()) for number in numbers]
+    try:
+        yield stopped
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _run(running: Sandbox, stopped: threading.Event) -> None:
     logger = logging.getLogger("flask_stripe_credits.sandbox")
     handler = _EchoHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
-    stopped = threading.Event()
-    # Outside the main thread nobody sends signals; whoever started us there ends us.
-    with suppress(ValueError):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stopped.set())
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     running.courier.start()
