@@ -6,6 +6,7 @@ twice, late or in the wrong order, the next call ends in the same place.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 import uuid
@@ -15,7 +16,7 @@ from typing import Any, cast
 from blinker import NamedSignal
 from flask import Flask, current_app
 
-from .errors import NoReceiver, ReceiverFailed, Refuse
+from .errors import FulfillmentError, NoReceiver, ReceiverFailed, Refuse
 from .facts import (
     PurchaseStatus,
     Recorded,
@@ -184,25 +185,17 @@ def _grant(
 def _deliver(uow: UnitOfWork, grant: GrantSnapshot) -> None:
     """Call the receivers inside the transaction; whatever they raise undoes it."""
     signal = _signal_for(grant)
-    app = _app()
-    if not signal.has_receivers_for(app):
-        logger.critical(
-            "%d credits of purchase %s are due but no receiver is connected to %s",
-            grant.credits,
-            grant.purchase_id,
-            signal.name,
-        )
-        raise NoReceiver(signal.name)
     started = time.perf_counter()
-    with uow.host_session() as session:
-        try:
-            signal.send(app, purchase=grant.purchase, grant=grant, session=session)
-        except Refuse:
+    try:
+        with uow.host_session() as session:
+            answers = signal.send(_app(), purchase=grant.purchase, grant=grant, session=session)
+            _check_answers(signal, grant, [answer for _, answer in answers])
+    except (Refuse, FulfillmentError):
+        raise
+    except Exception as error:
+        if database_trouble(error) is Trouble.PASSING:
             raise
-        except Exception as error:
-            if database_trouble(error) is Trouble.PASSING:
-                raise
-            raise ReceiverFailed(f"a receiver of {signal.name} raised {error!r}") from error
+        raise ReceiverFailed(f"a receiver of {signal.name} raised {error!r}") from error
     seconds = time.perf_counter() - started
     if seconds > SLOW_RECEIVER_SECONDS:
         logger.warning(
@@ -210,6 +203,25 @@ def _deliver(uow: UnitOfWork, grant: GrantSnapshot) -> None:
             signal.name,
             seconds,
         )
+
+
+def _check_answers(signal: NamedSignal, grant: GrantSnapshot, answers: list[object]) -> None:
+    """Counted afterwards: a receiver that was disconnected or collected still looks connected."""
+    if not answers:
+        logger.critical(
+            "%d credits of purchase %s are due but no receiver is connected to %s",
+            grant.credits,
+            grant.purchase_id,
+            signal.name,
+        )
+        raise NoReceiver(signal.name)
+    for answer in answers:
+        if inspect.iscoroutine(answer) or inspect.isgenerator(answer):
+            answer.close()
+            raise ReceiverFailed(
+                f"a receiver of {signal.name} returned a {type(answer).__name__}, "
+                f"which nothing would have run"
+            )
 
 
 def _signal_for(grant: GrantSnapshot) -> NamedSignal:

@@ -72,8 +72,16 @@ def _wanted_arguments(function: Callable[..., Any]) -> tuple[str, ...] | None:
             f"{name} is a coroutine function; receivers run inside a database transaction "
             f"and can't be awaited: make it a plain function"
         )
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigurationError(f"{name} is a generator function: calling it would run nothing")
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        raise ConfigurationError(
+            f"what arguments {name} takes can't be told: wrap it in a function of your own"
+        ) from None
     wanted = []
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in parameters:
         if parameter.kind is parameter.VAR_KEYWORD:
             return None
         if parameter.kind is parameter.VAR_POSITIONAL:

@@ -249,7 +249,11 @@ def _build_joined_session_class(base: type[Session]) -> type[Session]:
 
     @event.listens_for(JoinedSession, "after_soft_rollback")
     def _note_root_rollback(session: JoinedSession, previous: SessionTransaction) -> None:
-        if not previous.nested:
+        # A flush that fails rolls back to the savepoint around it, if there is one.
+        undone: SessionTransaction = previous
+        while not undone.nested and undone.parent is not None:
+            undone = undone.parent
+        if not undone.nested:
             session.spoiled = True
 
     return JoinedSession

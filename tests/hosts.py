@@ -57,6 +57,14 @@ class Host:
         with self.app.app_context(), self.db.engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
+    def row_counts(self) -> dict[str, int]:
+        """How many rows every table has, the host's own too."""
+        with self.app.app_context(), self.db.engine.connect() as connection:
+            return {
+                table.name: connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+                for table in self.db.metadata.sorted_tables
+            }
+
     def purchases(self, **where: Any) -> list[dict[str, Any]]:
         return self.rows(self.credits.Purchase, **where)
 
@@ -122,25 +130,37 @@ class Host:
             f"{PREFIX}/webhook", data=body, headers=signed, content_type="application/json"
         )
 
+    @property
+    def db_url(self) -> str:
+        return str(self.app.config["SQLALCHEMY_DATABASE_URI"])
+
+    def paid_event(self, purchase: dict[str, Any], **overrides: Any) -> dict[str, Any]:
+        """``checkout.session.completed`` for ``purchase``; overrides are the session's."""
+        return event("checkout.session.completed", checkout_session(purchase, **overrides))
+
     def pay(self, purchase: dict[str, Any], **overrides: Any) -> TestResponse:
-        """Deliver ``checkout.session.completed`` for ``purchase``; overrides are the session's."""
-        session = checkout_session(purchase, **overrides)
-        return self.post_event(event("checkout.session.completed", session))
+        """Deliver :meth:`paid_event`."""
+        return self.post_event(self.paid_event(purchase, **overrides))
 
 
 def make_host(
-    database_url: str, *, receiver: Callable[..., Any] | bool | None = True, **config: Any
+    database_url: str,
+    *,
+    receiver: Callable[..., Any] | bool | None = True,
+    session_options: dict[str, Any] | None = None,
+    **config: Any,
 ) -> Host:
     """Build a host on an empty database, with tables and without packages.
 
     :param receiver: True books every grant in the ledger, False connects nothing, a function is
         connected with ``on_grant`` instead.
+    :param session_options: for the host's Flask-SQLAlchemy.
     """
 
     class Base(DeclarativeBase):
         pass
 
-    db = SQLAlchemy(model_class=Base)
+    db = SQLAlchemy(model_class=Base, session_options=session_options)
     credits = StripeCredits(db=db)
 
     class LedgerEntry(db.Model):  # type: ignore[name-defined, misc]
@@ -183,3 +203,15 @@ def make_host(
 def host(database_url: str) -> Host:
     """A host with the ledger, once on SQLite and once on PostgreSQL."""
     return make_host(database_url)
+
+
+@pytest.fixture
+def sqlite_host(new_database: Callable[[str], str]) -> Host:
+    """A host with the ledger on SQLite, for what no database can change."""
+    return make_host(new_database("sqlite"))
+
+
+@pytest.fixture
+def postgres_host(postgres_database_url: str) -> Host:
+    """A host with the ledger on PostgreSQL."""
+    return make_host(postgres_database_url)
