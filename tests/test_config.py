@@ -379,6 +379,36 @@ def test_E11_no_tolerance_means_the_default_never_none(value: Any) -> None:
     assert settings.webhook_tolerance_seconds == 300
 
 
+def test_a_name_that_is_no_setting_is_warned_of_with_the_nearest_that_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    read({"STRIPE_CREDITS_ALLOW_FREEE": True, "STRIPE_CREDITS_ALLOW_FREE": True})
+    (record,) = caplog.records
+    assert "STRIPE_CREDITS_ALLOW_FREEE is not a setting" in record.message
+    assert record.message.endswith("did you mean STRIPE_CREDITS_ALLOW_FREE?")
+
+
+@pytest.mark.parametrize(
+    "key", [*BOOLEANS, *NUMBERS, *(f"STRIPE_CREDITS_{name}" for name in ("SITE", "DELIVERY"))]
+)
+def test_no_setting_is_taken_for_an_unknown_name(
+    key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    read({key: None})
+    assert caplog.text == ""
+
+
+def test_a_way_of_delivery_that_this_version_lacks_is_refused() -> None:
+    assert read(STRIPE_CREDITS_DELIVERY="transaction") == read()
+    with pytest.raises(ConfigurationError, match=r"^STRIPE_CREDITS_DELIVERY must be"):
+        read(STRIPE_CREDITS_DELIVERY="outbox")
+
+
+def test_usable_secrets_are_handed_out() -> None:
+    secret = webhook_secret()
+    assert read(**{CREDITS: secret}).require_webhook_secrets() == (Secret(secret),)
+
+
 @pytest.mark.parametrize(
     "value", ["/pay", "/api/v1/billing/credits", "/a.b/~c-d_e", "/.well-known"]
 )
