@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -31,8 +32,9 @@ def build(world: World, courier: Courier, faults: Faults) -> Flask:
     def refuse_foreign_hosts() -> tuple[str, int] | None:
         # A web page elsewhere may make its own name point to this machine, but can't change what
         # its requests call the host.
-        if is_loopback(urlsplit(f"//{request.host}").hostname):
-            return None
+        with suppress(ValueError):
+            if is_loopback(urlsplit(f"//{request.host}").hostname):
+                return None
         return "The sandbox only answers on this machine's own names, such as localhost.\n", 403
 
     @app.get("/")

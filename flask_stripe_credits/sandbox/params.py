@@ -170,7 +170,12 @@ class WebAddress:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Up to fifty pairs of strings; an empty value takes a key away, an empty whole all of them."""
+    """Up to fifty pairs of strings.
+
+    :ivar update: whether empty values are kept, for the update that takes their keys away.
+    """
+
+    update: bool = False
 
     def read(self, raw: str | Tree, path: str) -> dict[str, str]:
         if raw == "":
@@ -182,7 +187,8 @@ class Metadata:
                 f"Metadata can only have {_MOST_METADATA_KEYS} keys, but you passed {len(raw)}.",
                 param=path,
             )
-        return {key: self._value(key, value, path) for key, value in raw.items()}
+        pairs = {key: self._value(key, value, path) for key, value in raw.items()}
+        return {key: value for key, value in pairs.items() if value or self.update}
 
     def _value(self, key: str, value: str | Tree, path: str) -> str:
         if isinstance(value, dict):

@@ -67,8 +67,9 @@ def test_what_stripe_does_not_have_is_answered_in_its_words(sandbox: Sandbox) ->
     )
 
 
-def test_a_foreign_host_name_is_refused(sandbox: Sandbox) -> None:
-    assert call(sandbox, headers={"Host": "evil.example"}).status_code == 403
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "[", "10.0.0.1"])
+def test_a_foreign_host_name_is_refused(sandbox: Sandbox, host: str) -> None:
+    assert call(sandbox, headers={"Host": host}).status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,21 @@ def test_declined_then_failed_3d_secure_then_paid(
     assert [charge["paid"] for charge in sandbox.objects("charge")] == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("typed", "shown"), [("1/30", "01 / 30"), ("930", "09 / 30"), ("12/2030", "12 / 30")]
+)
+def test_the_expiry_is_understood_as_it_is_typed_or_filled_in(
+    page: Page, client: stripe.StripeClient, typed: str, shown: str
+) -> None:
+    page.goto(str(open_session(client).url))
+    page.get_by_label("Expiry").fill(typed)
+    expect(page.get_by_label("Expiry")).to_have_value(shown)
+    if len(typed) < 5:
+        page.get_by_label("Expiry").clear()
+        page.get_by_label("Expiry").press_sequentially(typed)
+        expect(page.get_by_label("Expiry")).to_have_value(shown)
+
+
 def test_the_page_fits_a_phone(page: Page, client: stripe.StripeClient) -> None:
     page.goto(str(open_session(client).url))
     page.get_by_text("Cards that work here").click()

@@ -37,7 +37,9 @@ def test_a_price_is_found_by_its_lookup_key_which_can_move_to_another(
 def test_an_update_merges_metadata_and_tells_what_it_changed(
     client: stripe.StripeClient, sandbox: Sandbox
 ) -> None:
-    product = client.v1.products.create({"name": "Starter", "metadata": {"a": "1", "b": "2"}})
+    product = client.v1.products.create(
+        {"name": "Starter", "metadata": {"a": "1", "b": "2", "none": ""}}
+    )
     changed = client.v1.products.update(
         product.id, {"name": "Small", "metadata": {"b": "", "c": "3"}}
     )

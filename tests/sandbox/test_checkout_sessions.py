@@ -163,12 +163,12 @@ def test_a_session_that_costs_nothing_needs_no_payment(
     ],
 )
 def test_a_mistake_gets_stripes_error(
-    client: stripe.StripeClient,
     sandbox: Sandbox,
     changes: dict[str, Any],
     code: str | None,
     param: str,
 ) -> None:
+    client = new_client(sandbox, stripe_version="2026-10-28.endive")
     with pytest.raises(stripe.InvalidRequestError) as refused:
         open_session(client, **changes)
     error = refused.value

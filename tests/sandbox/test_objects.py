@@ -13,6 +13,9 @@ from flask_stripe_credits.sandbox.api_version import newest
 
 from .conftest import new_client, open_session
 
+# The sandbox writes the objects of this version; older libraries know fewer fields.
+NEWEST = stripe.api_version >= "2026-09-30"
+
 Made = Callable[[stripe.StripeClient, Sandbox], Any]
 
 
@@ -61,7 +64,8 @@ def check(found: Any, path: str) -> list[str]:
     problems = []
     # Free maps of strings, such as metadata, know no fields.
     if "_field_encodings" not in hints and hints and not isinstance(found, stripe.ListObject):
-        problems += [f"{path}.{name} isn't Stripe's" for name in values.keys() - hints.keys()]
+        if NEWEST:
+            problems += [f"{path}.{name} isn't Stripe's" for name in values.keys() - hints.keys()]
         required = {name for name, hint in hints.items() if not may_be_absent(hint)}
         problems += [f"{path}.{name} is missing" for name in required - values.keys()]
     for key, value in values.items():

@@ -40,7 +40,7 @@ def retrieve(call: Call) -> Json:
     return named(call, "customer")
 
 
-@routes.post("/v1/customers/<id>", _ATTRIBUTES)
+@routes.post("/v1/customers/<id>", {**_ATTRIBUTES, "metadata": Metadata(update=True)})
 def update(call: Call) -> Json:
     customer = named(call, "customer")
     changes = {key: value for key, value in call.params.items() if key != "expand"}

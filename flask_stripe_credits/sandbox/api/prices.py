@@ -57,7 +57,7 @@ def retrieve(call: Call) -> Json:
     return named(call, "price")
 
 
-@routes.post("/v1/prices/<id>", _ATTRIBUTES)
+@routes.post("/v1/prices/<id>", {**_ATTRIBUTES, "metadata": Metadata(update=True)})
 def update(call: Call) -> Json:
     changes = {key: value for key, value in call.params.items() if key != "expand"}
     return catalog.update(call.world, named(call, "price"), changes)

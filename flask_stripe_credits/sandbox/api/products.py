@@ -39,7 +39,10 @@ def retrieve(call: Call) -> Json:
     return named(call, "product")
 
 
-@routes.post("/v1/products/<id>", {**_ATTRIBUTES, "description": Text(40_000, unset=True)})
+@routes.post(
+    "/v1/products/<id>",
+    {**_ATTRIBUTES, "description": Text(40_000, unset=True), "metadata": Metadata(update=True)},
+)
 def update(call: Call) -> Json:
     changes = {key: value for key, value in call.params.items() if key != "expand"}
     return catalog.update(call.world, named(call, "product"), changes)

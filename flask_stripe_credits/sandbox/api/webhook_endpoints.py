@@ -51,7 +51,7 @@ def retrieve(call: Call) -> Json:
         "description": Text(5000, unset=True),
         "disabled": Flag(),
         "enabled_events": _EVENTS,
-        "metadata": Metadata(),
+        "metadata": Metadata(update=True),
         "url": WebAddress(),
     },
 )

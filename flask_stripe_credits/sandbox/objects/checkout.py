@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..ids import new_id
 from ..store import Json
+from .payments import billing_details
 
 _DEFAULT_LIFETIME_SECONDS = 24 * 60 * 60
 _AS_GIVEN = (
@@ -14,7 +15,7 @@ _AS_GIVEN = (
 ).split()
 _ALWAYS_NULL = (
     "after_expiration client_secret collected_information consent currency_conversion "
-    "customer_account customer_details integration_identifier invoice payment_intent payment_link "
+    "customer_account integration_identifier invoice payment_intent payment_link "
     "payment_method_collection "
     "payment_method_configuration_details permissions recovered_from saved_payment_method_options "
     "setup_intent shipping_address_collection shipping_cost subscription wallet_options"
@@ -47,6 +48,7 @@ def session(params: Json, items: list[Json], *, url: str, now: int) -> Json:
         "custom_fields": [],
         "custom_text": {**_NO_TEXT, **params.get("custom_text", {})},
         "customer": params.get("customer"),
+        "customer_details": _known_details(params.get("customer_email")),
         "customer_creation": None
         if "customer" in params
         else params.get("customer_creation", "if_required"),
@@ -73,6 +75,10 @@ def session(params: Json, items: list[Json], *, url: str, now: int) -> Json:
         "ui_mode": params.get("ui_mode"),
         "url": f"{url}/c/pay/{id}",
     }
+
+
+def _known_details(email: str | None) -> Json | None:
+    return customer_details(billing_details({}), email) if email else None
 
 
 def _automatic_tax(params: Json) -> Json:

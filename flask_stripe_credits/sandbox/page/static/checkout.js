@@ -2,21 +2,27 @@
 
 // The page works without this: it only groups digits and keeps a form from being sent twice.
 
-function keepDigits(input, longest, group) {
+function tidy(input, tidied) {
   input.addEventListener("input", () => {
     const atEnd = input.selectionStart === input.value.length;
-    if (!atEnd) return;
-    input.value = group(input.value.replace(/\D/g, "").slice(0, longest));
+    if (atEnd) input.value = tidied(input.value);
   });
 }
 
-function groupNumber(digits) {
-  return digits.replace(/(\d{4})(?=\d)/g, "$1 ");
+function digitsOf(text, longest) {
+  return text.replace(/\D/g, "").slice(0, longest);
 }
 
-function groupExpiry(digits) {
-  const padded = /^[2-9]/.test(digits) ? "0" + digits : digits;
-  return padded.length > 2 ? padded.slice(0, 2) + " / " + padded.slice(2, 4) : padded;
+function tidyNumber(text) {
+  return digitsOf(text, 19).replace(/(\d{4})(?=\d)/g, "$1 ");
+}
+
+// "1/30" and "130" typed digit by digit differ only by the slash; browsers fill in "01/2030".
+function tidyExpiry(text) {
+  const oneDigitMonth = /^\s*([2-9]|\d\s*\/)/.test(text);
+  const digits = (oneDigitMonth ? "0" : "") + digitsOf(text, 6);
+  const year = /^20\d\d$/.test(digits.slice(2)) ? digits.slice(4) : digits.slice(2, 4);
+  return digits.length > 2 || /\/\s*$/.test(text) ? digits.slice(0, 2) + " / " + year : digits;
 }
 
 function sendOnce(form) {
@@ -47,9 +53,9 @@ function sendOnce(form) {
 for (const form of document.querySelectorAll("form[data-checkout]")) {
   sendOnce(form);
   const { number, expiry, cvc } = form.elements;
-  if (number) keepDigits(number, 19, groupNumber);
-  if (expiry) keepDigits(expiry, 4, groupExpiry);
-  if (cvc) keepDigits(cvc, 4, (digits) => digits);
+  if (number) tidy(number, tidyNumber);
+  if (expiry) tidy(expiry, tidyExpiry);
+  if (cvc) tidy(cvc, (text) => digitsOf(text, 4));
   const wrong = form.querySelector("[aria-invalid]") || document.querySelector(".notice");
   if (wrong) wrong.focus();
 }
