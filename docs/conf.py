@@ -1,4 +1,4 @@
-"""Sphinx configuration. Builds without network: no intersphinx, no fonts or scripts from elsewhere."""
+"""Sphinx configuration. Builds without network: no intersphinx, no fonts from elsewhere."""
 
 from importlib.metadata import version as installed_version
 
