@@ -21,8 +21,12 @@ def table_differences(
         schema = None
     metadata = sa.MetaData()
     for table in tables:
-        # None moves a table out of its schema, which the type hints don't know.
-        table.to_metadata(metadata, schema=cast(Any, schema))
+        # Leaving a schema is more than the type hints know of.
+        table.to_metadata(
+            metadata,
+            schema=cast(Any, schema),
+            referred_schema_fn=lambda *_: cast(Any, schema or sa.BLANK_SCHEMA),
+        )
     names = {table.name for table in tables}
     by_name = _indexes_known_by_name(connection, metadata)
 
