@@ -130,6 +130,7 @@ class UnitOfWork:
         self.models: Models = state.models
         self.now = dt.datetime.now(dt.UTC)
         self.owns_connection = True
+        self._begun_by_hand = False
         self._after_commit: list[Callable[[], object]] = []
 
     def __enter__(self) -> UnitOfWork:
@@ -140,21 +141,41 @@ class UnitOfWork:
         self.owns_connection = isinstance(bind, sa.Engine)
         self.connection = bind.connect() if isinstance(bind, sa.Engine) else bind
         try:
-            self._transaction = (
-                self.connection.begin_nested()
-                if self.connection.in_transaction()
-                else self.connection.begin()
-            )
             self.sql: Statements = self.state.statements(self.connection.dialect.name)
-            if self.connection.dialect.name == "sqlite":
-                # Takes the write lock in every driver mode; a SELECT or SAVEPOINT first doesn't,
-                # and a reader that turns writer fails at once, whatever the busy timeout.
-                self.connection.execute(self.sql.take_write_lock)
+            if self.connection.in_transaction():
+                # Before the savepoint: SQLite commits an outermost one when it is released.
+                self._open_transaction()
+                self._transaction: sa.Transaction = self.connection.begin_nested()
+            else:
+                self._transaction = self.connection.begin()
+                self._open_transaction()
         except BaseException:
             if self.owns_connection:
                 self.connection.close()
             raise
         return self
+
+    def _open_transaction(self) -> None:
+        """Have the database begin, on SQLite with the write lock, whatever the driver does.
+
+        A driver in autocommit mode begins nothing by itself: every statement would be final.
+        """
+        connection = self.connection
+        driver: Any = connection.connection.dbapi_connection
+        if connection.dialect.name == "sqlite":
+            # A SELECT or SAVEPOINT first would not take the lock, and a reader that turns
+            # writer fails at once, whatever the busy timeout.
+            connection.execute(self.sql.take_write_lock)
+            begin, has_begun = "BEGIN IMMEDIATE", driver.in_transaction
+        else:
+            begin, has_begun = "BEGIN", not getattr(driver, "autocommit", False)
+        if not has_begun:
+            connection.exec_driver_sql(begin)
+            self._begun_by_hand = self.owns_connection
+
+    def _end_transaction(self, word: str) -> None:
+        if self._begun_by_hand and not self.connection.invalidated:
+            self.connection.exec_driver_sql(word)
 
     def __exit__(
         self,
@@ -164,8 +185,10 @@ class UnitOfWork:
     ) -> None:
         try:
             if error is None:
+                self._end_transaction("COMMIT")
                 self._transaction.commit()
             elif self._transaction.is_active:
+                self._end_transaction("ROLLBACK")
                 self._transaction.rollback()
         finally:
             if self.owns_connection:

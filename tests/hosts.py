@@ -148,9 +148,10 @@ def make_host(
     *,
     receiver: Callable[..., Any] | bool | None = True,
     session_options: dict[str, Any] | None = None,
+    tables: bool = True,
     **config: Any,
 ) -> Host:
-    """Build a host on an empty database, with tables and without packages.
+    """Build a host on an empty database, with tables (unless told not to) and without packages.
 
     :param receiver: True books every grant in the ledger, False connects nothing, a function is
         connected with ``on_grant`` instead.
@@ -194,8 +195,9 @@ def make_host(
     credits.user_id_loader(lambda: host.user)
     db.init_app(app)
     credits.init_app(app)
-    with app.app_context():
-        db.create_all()
+    if tables:
+        with app.app_context():
+            db.create_all()
     return host
 
 
