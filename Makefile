@@ -63,9 +63,9 @@ clean: ## Remove everything that was built, and .venv (the demo's data in .demo 
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Python 3.11 or newer is needed, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Python 3.11 or newer is needed, but '$(PYTHON)' isn't:" >&2; $(PYTHON) --version >&2; \
 	  echo "Name another one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 # Dependency groups are read by pip 25.1 and newer; a fresh Python may bring an older one.
 $(READY): pyproject.toml | $(BIN)/python

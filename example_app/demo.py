@@ -277,8 +277,10 @@ def _secrets(file: Path) -> dict[str, str]:
             "STRIPE_SECRET_KEY": "sk_test_" + secrets.token_hex(16),
             "STRIPE_WEBHOOK_SECRET_CREDITS": "whsec_" + secrets.token_hex(24),
         }
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(made, indent=2) + "\n")
+        unfinished = file.with_suffix(".new")
+        unfinished.touch(mode=0o600)
+        unfinished.write_text(json.dumps(made, indent=2) + "\n")
+        unfinished.replace(file)
     kept: dict[str, str] = json.loads(file.read_text())
     return kept
 
