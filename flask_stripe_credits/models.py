@@ -273,52 +273,44 @@ class CreditPaymentMixin:
         return (_primary_key("credit_payments", "stripe_payment_intent_id"),)
 
 
-class CreditRefundMixin:
-    """What Stripe says about one refund. ``live_rank``: 1 pending, 2 succeeded, 3 failed."""
+class _ReversalMixin:
+    """Money of a payment that goes back, as Stripe tells it: minor units of ``currency``."""
+
+    stripe_payment_intent_id: Mapped[str] = mapped_column(_STRIPE_ID)
+    amount: Mapped[int] = mapped_column(sa.BigInteger)
+    currency: Mapped[str] = mapped_column(_CURRENCY)
+    status: Mapped[str] = mapped_column(sa.String(50))
+    live_rank: Mapped[int] = mapped_column(sa.SmallInteger)
+    created_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
+    updated_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Any, ...]:
+        table, key = cls.__tablename__, cls._key  # type: ignore[attr-defined]
+        return (
+            _primary_key(table, key),
+            _check(f"{table}_amount", "amount >= 0"),
+            _index(f"{table}_stripe_payment_intent_id", "stripe_payment_intent_id"),
+        )
+
+
+class CreditRefundMixin(_ReversalMixin):
+    """One refund. ``live_rank``: 1 pending, 2 succeeded (both live), 3 failed or canceled."""
 
     __tablename__ = "credit_refunds"
+    _key = "stripe_refund_id"
 
     stripe_refund_id: Mapped[str] = mapped_column(_STRIPE_ID)
-    stripe_payment_intent_id: Mapped[str] = mapped_column(_STRIPE_ID)
-    amount: Mapped[int] = mapped_column(sa.BigInteger)
-    currency: Mapped[str] = mapped_column(_CURRENCY)
-    status: Mapped[str] = mapped_column(sa.String(50))
-    live_rank: Mapped[int] = mapped_column(sa.SmallInteger)
-    created_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-    updated_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-
-    @declared_attr.directive
-    @classmethod
-    def __table_args__(cls) -> tuple[Any, ...]:
-        return (
-            _primary_key("credit_refunds", "stripe_refund_id"),
-            _check("credit_refunds_amount", "amount >= 0"),
-            _index("credit_refunds_stripe_payment_intent_id", "stripe_payment_intent_id"),
-        )
 
 
-class CreditDisputeMixin:
-    """What Stripe says about one dispute. ``live_rank``: 0 no funds moved, 1 taken, 2 returned."""
+class CreditDisputeMixin(_ReversalMixin):
+    """One dispute. ``live_rank``: 0 no funds moved, 1 withdrawn (live), 2 returned."""
 
     __tablename__ = "credit_disputes"
+    _key = "stripe_dispute_id"
 
     stripe_dispute_id: Mapped[str] = mapped_column(_STRIPE_ID)
-    stripe_payment_intent_id: Mapped[str] = mapped_column(_STRIPE_ID)
-    amount: Mapped[int] = mapped_column(sa.BigInteger)
-    currency: Mapped[str] = mapped_column(_CURRENCY)
-    status: Mapped[str] = mapped_column(sa.String(50))
-    live_rank: Mapped[int] = mapped_column(sa.SmallInteger)
-    created_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-    updated_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-
-    @declared_attr.directive
-    @classmethod
-    def __table_args__(cls) -> tuple[Any, ...]:
-        return (
-            _primary_key("credit_disputes", "stripe_dispute_id"),
-            _check("credit_disputes_amount", "amount >= 0"),
-            _index("credit_disputes_stripe_payment_intent_id", "stripe_payment_intent_id"),
-        )
 
 
 class CreditGrantMixin:
