@@ -171,7 +171,9 @@ def _resume(uow: UnitOfWork, row: Row, request: CheckoutRequest) -> Row:
     """
     claimed_until = row["checkout_claimed_until"]
     if request.idempotency_key and claimed_until is not None and claimed_until > uow.now:
-        raise KeyInFlight(math.ceil((claimed_until - uow.now).total_seconds()))
+        # Our clock was read before we waited for the one who holds the lease.
+        remaining = min(LEASE, claimed_until - uow.now)
+        raise KeyInFlight(math.ceil(remaining.total_seconds()))
     changes: dict[str, Any] = {"checkout_claimed_until": uow.now + LEASE}
     params, seconds = row["checkout_params"], uow.state.settings.session_expires_seconds
     if params.get("expires_at", math.inf) < uow.now.timestamp() + NEAREST_EXPIRY_SECONDS:

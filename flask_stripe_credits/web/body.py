@@ -19,18 +19,17 @@ def read_body(limit: int) -> bytes:
     :raises PayloadTooLarge: when it is longer, also when its length isn't announced.
     :raises werkzeug.exceptions.BadRequest: when the host has already taken it apart.
     """
-    # The host's own limit is for its own forms; until Flask 3.1 a view can't have another.
-    with suppress(AttributeError):
-        request.max_content_length = limit
     length = request.content_length
-    if length is None:
-        # Chunked: read no more than tells that it is too long.
-        data = request.stream.read(limit + 1)
-    elif length > limit:
+    if length is not None and length > limit:
         raise PayloadTooLarge(f"the body is {length} bytes long, {limit} are allowed")
-    else:
+    # The host's own limit is for its own forms. One byte more tells that a body is too long.
+    with suppress(AttributeError):
+        request.max_content_length = limit + 1
+    if length is not None or request.max_content_length == limit + 1:
         # What a before_request of the host's has read with get_data() or get_json() is cached.
         data = request.get_data()
+    else:
+        data = _read_chunks(limit + 1)
     if len(data) > limit:
         raise PayloadTooLarge(f"the body is longer than {limit} bytes")
     if length and not data:
@@ -40,4 +39,12 @@ def read_body(limit: int) -> bytes:
             request.path,
         )
         raise BadRequest("the body was read before us")
+    return data
+
+
+def _read_chunks(limit: int) -> bytes:
+    """Before Flask 3.1 only the app has a limit, and a read may return less than it could."""
+    data = b""
+    while len(data) < limit and (chunk := request.stream.read(limit - len(data))):
+        data += chunk
     return data
