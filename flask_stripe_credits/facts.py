@@ -221,14 +221,17 @@ def target(purchase: Row, reversals: Reversals, *, allow_free: bool) -> int:
     Zero until paid. What went back takes credits in proportion, rounded up once on the sum, so
     that a full refund takes exactly everything.
 
-    :param purchase: the row with all facts in it.
+    :param purchase: the row with all facts in it, and ``completed_at``.
     """
     credits: int = purchase["amount_credits"]
     if purchase["paid_at"] is None:
         return 0
     paid: int = purchase["amount_paid"] or 0
     if paid == 0:
-        return credits if allow_free or purchase["review_decision"] == Decision.ACCEPTED else 0
+        # A setting that is switched off takes back nothing that was given.
+        given = purchase["completed_at"] is not None
+        accepted = purchase["review_decision"] == Decision.ACCEPTED
+        return credits if allow_free or given or accepted else 0
     gone = min(paid, reversals.refunded + reversals.disputed)
     return credits - -(-credits * gone // paid)
 

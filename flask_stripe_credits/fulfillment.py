@@ -11,6 +11,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from blinker import NamedSignal
@@ -42,6 +43,8 @@ from .unit_of_work import Trouble, UnitOfWork, database_trouble, in_transaction
 logger = logging.getLogger(__name__)
 
 SLOW_RECEIVER_SECONDS = 1.0
+
+_DECISION = ("review_decision", "reviewed_at", "reviewed_by", "review_note")
 
 _TOLD_AFTER_COMMIT = {
     PurchaseStatus.FAILED: purchase_failed,
@@ -97,15 +100,16 @@ def fulfill(
     """
     before = cast(Mapping[str, Any], recorded.purchase)
     row = {**before, **recorded.changes}
-    if refusal is not None and row["review_reason"] is None:
-        row["review_reason"] = refusal
-        recorded = _in_review(recorded, refusal)
     sums = uow.execute(
         uow.sql.read_sums,
         {"purchase_id": row["id"], "payment_intent_id": row["stripe_payment_intent_id"]},
     ).one()
     reversals = Reversals(sums.refunded, sums.disputed)
     due = 0 if posts_nothing(row) else _target(uow, row, reversals) - sums.posted
+    if due != 0 and refusal is not None:
+        # What an operator had accepted before has to be decided anew.
+        row |= dict.fromkeys(_DECISION) | {"review_reason": refusal}
+        recorded, due = replace(recorded, verdict=Verdict.REVIEW, flag=refusal), 0
     posted = sums.posted + due
     if due > 0 and row["completed_at"] is None:
         row["completed_at"] = uow.now
@@ -118,22 +122,12 @@ def fulfill(
     _write(uow, before, row)
     if row["status"] != before["status"]:
         _tell_status(uow, before, row, due, cause, recorded.flag)
-    return recorded
+    in_review = row["status"] == PurchaseStatus.REVIEW
+    return replace(recorded, verdict=Verdict.REVIEW) if in_review else recorded
 
 
 def _target(uow: UnitOfWork, row: Mapping[str, Any], reversals: Reversals) -> int:
     return target(row, reversals, allow_free=uow.state.settings.allow_free)
-
-
-def _in_review(recorded: Recorded, reason: str) -> Recorded:
-    return Recorded(
-        Verdict.REVIEW,
-        recorded.purchase,
-        recorded.changes,
-        recorded.reason,
-        flag=reason,
-        purchase_id=recorded.purchase_id,
-    )
 
 
 def _write(uow: UnitOfWork, before: Mapping[str, Any], row: dict[str, Any]) -> None:

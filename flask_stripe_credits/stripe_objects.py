@@ -186,7 +186,7 @@ class Event:
             created=_time(payload, "created"),
             api_version=version if version and len(version) <= 50 else None,
             livemode=_boolean(payload, "livemode"),
-            account=_text(payload, "account"),
+            account=_account(payload),
             payload=payload,
         )
 
@@ -222,6 +222,13 @@ def _reference(payload: Mapping[str, Any], key: str) -> str | None:
     if isinstance(value, Mapping):
         value = value.get("id")
     return value if isinstance(value, str) and _STRIPE_ID.match(value) else None
+
+
+def _account(payload: Mapping[str, Any]) -> str | None:
+    """Anything but none is somebody else's account, also what can't be read."""
+    if payload.get("account") is None:
+        return None
+    return _reference(payload, "account") or "unreadable"
 
 
 def _mapping(payload: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -7,7 +7,13 @@ from typing import Any, cast
 
 from flask import Flask, current_app
 
-from ..errors import FulfillmentError, MalformedEvent, StripeCreditsError
+from ..errors import (
+    FulfillmentError,
+    InvalidSignature,
+    MalformedEvent,
+    ReceiverFailed,
+    StripeCreditsError,
+)
 from ..facts import Recorded, Verdict
 from ..fulfillment import settle
 from ..signals import webhook_received
@@ -32,21 +38,10 @@ def receive(state: AppState, body: bytes, signature: str | None) -> Verdict:
     :raises FulfillmentError, DatabaseBusy: nothing is kept but, best effort, a note in the
         inbox; Stripe will deliver it again.
     """
-    settings = state.settings
-    verify_signature(
-        body,
-        signature,
-        settings.require_webhook_secrets(),
-        settings.webhook_tolerance_seconds,
-    )
-    try:
-        event = Event.from_payload(parse_json(body))
-    except MalformedJSON as error:
-        raise MalformedEvent(f"the body is not strict JSON ({error})") from None
+    event = _verified_event(state, body, signature)
     handler = HANDLERS.get(event.type)
     if handler is None:
-        app: Flask = cast(Any, current_app)._get_current_object()
-        webhook_received.send(app, event=event.payload)
+        _tell_host(event)
         return Verdict.IGNORED
     if not _is_about_us(state, event):
         return Verdict.IGNORED
@@ -57,7 +52,8 @@ def receive(state: AppState, body: bytes, signature: str | None) -> Verdict:
 
     try:
         return settle(state, lambda uow: handler(uow, event), cause=event.id, finish=finish).verdict
-    except MalformedEvent:
+    except MalformedEvent as error:
+        _log_malformed(error)
         raise
     except StripeCreditsError as error:
         _note_failure(state, event, error)
@@ -66,6 +62,32 @@ def receive(state: AppState, body: bytes, signature: str | None) -> Verdict:
         # A bug of ours, e.g. a broken constraint: 503, so that Stripe delivers again.
         _note_failure(state, event, error)
         raise FulfillmentError(f"unexpected {type(error).__name__}") from error
+
+
+def _verified_event(state: AppState, body: bytes, signature: str | None) -> Event:
+    secrets = state.settings.require_webhook_secrets()
+    try:
+        verify_signature(body, signature, secrets, state.settings.webhook_tolerance_seconds)
+    except InvalidSignature as error:
+        logger.warning("Webhook delivery failed: Invalid signature: %s", error)
+        raise
+    try:
+        return Event.from_payload(parse_json(body))
+    except (MalformedJSON, MalformedEvent) as error:
+        _log_malformed(error)
+        raise MalformedEvent(str(error)) from None
+
+
+def _log_malformed(error: Exception) -> None:
+    logger.warning("Webhook delivery failed: Malformed event: %s", error)
+
+
+def _tell_host(event: Event) -> None:
+    app: Flask = cast(Any, current_app)._get_current_object()
+    try:
+        webhook_received.send(app, event=event.payload)
+    except Exception as error:
+        raise ReceiverFailed(f"a receiver of webhook_received raised {error!r}") from error
 
 
 def _is_about_us(state: AppState, event: Event) -> bool:
