@@ -92,7 +92,7 @@ class Gateway:
         """Return all products of the account, archived ones too."""
         client = self._client()
         found = self._call(lambda: list(client.v1.products.list({"limit": 100}).auto_paging_iter()))
-        return [_read(Product, product) for product in found]
+        return [_read(Product, product.to_dict()) for product in found]
 
     def create_product(self, params: Mapping[str, Any], *, idempotency_key: str) -> Product:
         """Make a product. Safe to repeat with the same key and parameters."""
@@ -127,7 +127,7 @@ class Gateway:
         found = self._call(
             lambda: client.v1.prices.list({"lookup_keys": [lookup_key], "active": True}).data
         )
-        return _read(Price, found[0]) if found else None
+        return _read(Price, found[0].to_dict()) if found else None
 
     def create_price(self, params: Mapping[str, Any], *, idempotency_key: str) -> Price:
         """Make a price. Safe to repeat with the same key and parameters."""
@@ -141,11 +141,11 @@ class Gateway:
         )
 
     def _made(self, kind: type[Entry], call: Callable[[], stripe.StripeObject]) -> Entry:
-        return _read(kind, self._call(call))
+        return _read(kind, self._call(lambda: call().to_dict()))
 
     def _found(self, kind: type[Entry], call: Callable[[], stripe.StripeObject]) -> Entry | None:
         try:
-            found = self._call(call)
+            found = self._call(lambda: call().to_dict())
         except GatewayRejected as error:
             if error.code == "resource_missing":
                 return None
@@ -153,7 +153,7 @@ class Gateway:
         return None if "deleted" in found else _read(kind, found)
 
     def _session(self, call: Callable[[], stripe.checkout.Session]) -> CheckoutSession:
-        payload = self._call(call).to_dict()
+        payload = self._call(lambda: call().to_dict())
         try:
             return CheckoutSession.from_payload(payload)
         except MalformedEvent as error:
@@ -167,6 +167,10 @@ class Gateway:
         except stripe.StripeError as error:
             # Stripe's exceptions carry bodies and headers, and its messages parts of keys.
             raise _translated(error) from None
+        except (AttributeError, TypeError, ValueError) as error:
+            # The library takes whatever comes back for JSON of Stripe's.
+            logger.error("Stripe's answer can't be read: %s", type(error).__name__)
+            raise GatewayUnavailable("Stripe's answer can't be read") from None
 
     def _client(self, impatient: bool = False) -> stripe.StripeClient:
         # A client used before a fork must not be used after it: both would share one socket.
@@ -194,9 +198,9 @@ class Gateway:
         )
 
 
-def _read(kind: type[Entry], found: stripe.StripeObject) -> Entry:
+def _read(kind: type[Entry], payload: Mapping[str, Any]) -> Entry:
     try:
-        return kind.from_payload(found.to_dict())
+        return kind.from_payload(payload)
     except MalformedEvent as error:
         raise GatewayRejected(f"Stripe's answer isn't a {kind.__name__}: {error}") from None
 
