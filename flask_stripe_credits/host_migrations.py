@@ -55,6 +55,7 @@ def _teach_alembic_once_imported(app: Flask, **extra: Any) -> None:
 def _teach_alembic() -> None:
     from alembic.autogenerate import comparators
 
+    # What is registered here runs before Alembic's own comparisons.
     comparators.dispatch_for("schema")(_pass_over_our_tables)
 
 
@@ -71,12 +72,6 @@ def _pass_over_our_tables(
         return kind != "table" or (item.schema, name) not in ours
 
     autogen_context._object_filters.append(include_object)
-    # Until 1.18 Alembic runs its own comparison before this one.
-    upgrade_ops.ops[:] = [
-        op
-        for op in upgrade_ops.ops
-        if (getattr(op, "schema", None), getattr(op, "table_name", None)) not in ours
-    ]
 
 
 def _our_tables(autogen_context: AutogenContext) -> Iterator[tuple[str | None, str]]:

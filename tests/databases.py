@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 import psycopg
 import pytest
@@ -26,7 +25,8 @@ import sqlalchemy as sa
 KEEPER = Path(__file__).with_name("postgres_keeper.py")
 _run_directory = pytest.StashKey[Path]()
 _lease = pytest.StashKey[int]()
-_engines: WeakSet[sa.Engine] = WeakSet()
+# Held strongly: an engine that nobody refers to any more leaves its connections open.
+_engines: set[sa.Engine] = set()
 _database_numbers = itertools.count()
 
 

@@ -46,7 +46,7 @@ def upgrade(revision: str) -> None:
         for line in applied:
             click.echo(f"Applied {line}")
         if not applied:
-            click.echo(f"Nothing to do: the credit tables are at {revisions.current()}")
+            click.echo("Nothing to do: the credit tables are at that revision already")
 
 
 @db_group.command(context_settings=_RELATIVE)
@@ -61,7 +61,7 @@ def downgrade(revision: str, yes: bool) -> None:
         if change.dropped_tables:
             click.echo(f"Dropped {', '.join(change.dropped_tables)}")
         if not change.undone:
-            click.echo(f"Nothing to do: the credit tables are at {revisions.current()}")
+            click.echo("Nothing to do: the credit tables are at that revision already")
 
 
 @db_group.command()

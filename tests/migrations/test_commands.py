@@ -37,7 +37,9 @@ def test_upgrade_from_nothing_makes_every_table_and_says_so(host: Host) -> None:
 def test_second_upgrade_does_nothing_and_keeps_rows(host: Host) -> None:
     host.succeed("upgrade")
     host.execute(new_package(host))
-    assert host.succeed("upgrade") == "Nothing to do: the credit tables are at 0001\n"
+    assert (
+        host.succeed("upgrade") == "Nothing to do: the credit tables are at that revision already\n"
+    )
     with host.app.app_context():
         assert host.db.session.scalars(sa.select(host.credits.Package.credits)).all() == [1000]
 

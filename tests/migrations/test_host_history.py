@@ -24,6 +24,11 @@ def touched_tables(revision: str) -> set[str]:
     return set(re.findall(operations + r"\(\s*(?:batch_op\.f\([^)]*\),\s*)?'(\w+)'", revision))
 
 
+def mentions_ours(output: str) -> bool:
+    """Whether Alembic told its user of a difference in one of our tables."""
+    return re.search(r"Detected (?!sequence)\w+ .*'(credit_|flask_stripe)", output) is not None
+
+
 @pytest.fixture(scope="session")
 def fresh_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What ``flask db init`` makes."""
@@ -48,11 +53,11 @@ def make_flask(tmp_path: Path, fresh_history: Path) -> MakeFlask:
 def go_through_a_hosts_life(flask: FlaskProcess) -> None:
     """Write the host's first revision without our tables there, then look again with them."""
     flask.succeed("db migrate -m notes")
-    assert "credit_" not in flask.output
+    assert not mentions_ours(flask.output)
     assert touched_tables(flask.revisions[0]) == {"note"}
     assert VERSION_TABLE not in flask.revisions[0]
     flask.succeed("credits db upgrade", "db upgrade", "credits db check", "db check")
-    assert "credit_" not in flask.output
+    assert not mentions_ours(flask.output)
     flask.succeed("db migrate -m nothing")
     assert len(flask.revisions) == 1
 
