@@ -10,7 +10,7 @@ import datetime as dt
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from .errors import MalformedEvent
@@ -161,7 +161,8 @@ class Event:
     api_version: str | None
     livemode: bool | None
     account: str | None
-    payload: Mapping[str, Any]
+    # Left out of what logs and error trackers show of it.
+    payload: Mapping[str, Any] = field(repr=False)
 
     @classmethod
     def from_payload(cls, payload: object) -> Event:

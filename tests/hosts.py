@@ -150,6 +150,7 @@ def make_host(
     receiver: Callable[..., Any] | bool | None = True,
     session_options: dict[str, Any] | None = None,
     tables: bool = True,
+    before_init: Callable[[Host], object] | None = None,
     **config: Any,
 ) -> Host:
     """Build a host on an empty database, with tables (unless told not to) and without packages.
@@ -157,6 +158,7 @@ def make_host(
     :param receiver: True books every grant in the ledger, False connects nothing, a function is
         connected with ``on_grant`` instead.
     :param session_options: for the host's Flask-SQLAlchemy.
+    :param before_init: called before the extension is initialised.
     """
 
     class Base(DeclarativeBase):
@@ -195,6 +197,8 @@ def make_host(
         credits.on_grant(receiver)
     credits.user_id_loader(lambda: host.user)
     db.init_app(app)
+    if before_init is not None:
+        before_init(host)
     credits.init_app(app)
     if tables:
         with app.app_context():
