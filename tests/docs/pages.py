@@ -14,6 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+PAGES = sorted(
+    path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if "_build" not in path.parts
+)
 
 _MARKED = re.compile(
     r"^<!-- (?P<what>[a-z]+)(?:: (?P<name>\S+))? -->\n+```(?P<language>\w+)\n(?P<code>.*?)^```$",

@@ -67,7 +67,9 @@ class Reader:
 
     def _run(self, code: str) -> str:
         # What a terminal remembers between two commands: variables, and functions.
-        script = f"set -aeu -o pipefail\n. ./terminal\n{code}\n{{ export -p; declare -f; }} > terminal\n"
+        script = (
+            f"set -aeu -o pipefail\n. ./terminal\n{code}\n{{ export -p; declare -f; }} > terminal\n"
+        )
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=self.folder,

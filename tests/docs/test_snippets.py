@@ -1,0 +1,105 @@
+"""The code blocks of the how-to pages, run as they are written."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from flask_stripe_credits.catalog.file import parse_packages
+
+from ..hosts import PREFIX, Host
+from ..payloads import new_api_key, new_secret
+from .pages import blocks, read
+
+
+@pytest.fixture
+def load_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Import the marked Python of a page as one module, as a reader would have typed it."""
+    secret = new_secret()
+    monkeypatch.setenv("STRIPE_SECRET_KEY", new_api_key())
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET_CREDITS", secret)
+    loaded: list[str] = []
+
+    def load(page: str) -> tuple[ModuleType, str]:
+        name = re.sub(r"\W", "_", f"page_{page}")
+        code = [one.code for one in blocks(page) if (one.what, one.language) == ("run", "python")]
+        assert code, f"{page} has nothing to run"
+        file = tmp_path / f"{name}.py"
+        file.write_text("\n\n".join(code))
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None and spec.loader is not None
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        loaded.append(name)
+        spec.loader.exec_module(module)
+        return module, secret
+
+    yield load
+    for name in loaded:
+        del sys.modules[name]
+
+
+def test_the_ledger_page_books_refuses_and_tells(
+    load_page: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, secret = load_page("how-to/keep-a-ledger.md")
+    host = Host(page.app, page.db, page.credits, page.LedgerEntry, secret)
+    with page.app.app_context():
+        page.db.create_all()
+        page.db.session.add(page.User(id="alice"))
+        page.db.session.commit()
+    known, unknown = host.add_purchase(), host.add_purchase(user_id="nobody")
+    assert host.pay(known).json == {"received": True, "verdict": "handled"}
+    assert host.pay(unknown).json == {"received": True, "verdict": "review"}
+    assert host.ledger() == [1000]
+    with page.app.app_context():
+        assert (page.balance_of("alice"), page.balance_of("nobody")) == (1000, 0)
+    told = capsys.readouterr().out
+    assert "mail to alice: 1000 credits" in told
+    assert f"look at {unknown['id']}: refused by a receiver: there is no user nobody" in told
+
+
+def test_the_embed_page_knows_both_kinds_of_login(load_page: Any) -> None:
+    page, _ = load_page("how-to/embed.md")
+    app = page.create_app({"SQLALCHEMY_DATABASE_URI": "sqlite:///shop.db", "SECRET_KEY": "x"})
+    with app.app_context():
+        page.db.create_all()
+        page.db.session.add(page.User(id=7, api_token="let-me-in"))
+        page.db.session.commit()
+    client = app.test_client()
+    history = f"{PREFIX}/history"
+    assert client.get(history).status_code == 401
+    assert client.get(history, environ_base={"my_sso.user_id": "7"}).json == []
+    page.credits._callbacks.user_id_loader = None  # as if only Flask-Login were there
+    assert client.get(history).status_code == 401
+    assert client.get(history, headers={"Authorization": "Bearer let-me-in"}).json == []
+
+
+def test_the_catalogue_page_loads_as_it_says(tmp_path: Path, sqlite_host: Host) -> None:
+    (file, command, shown) = blocks("how-to/define-packages.md")
+    (tmp_path / file.name).write_text(file.code)
+    assert len(parse_packages(file.code.encode())) == 2
+    arguments = command.code.replace(file.name, str(tmp_path / file.name)).split()[1:]
+    result = sqlite_host.app.test_cli_runner().invoke(args=arguments)
+    assert (result.exit_code, result.output) == (0, shown.code)
+
+
+def test_the_message_about_stamping_is_the_real_one(sqlite_host: Host) -> None:
+    # Its tables were made with db.create_all().
+    result = sqlite_host.app.test_cli_runner().invoke(args=["credits", "db", "upgrade"])
+    assert result.exit_code == 1
+    assert result.output.strip() in read("how-to/run-migrations.md")
+    assert sqlite_host.app.test_cli_runner().invoke(args=["credits", "db", "stamp"]).exit_code == 0
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_python_block_is_python(page: str) -> None:
+    blocks_of_page = re.findall(r"^```python\n(.*?)^```$", read(page), re.MULTILINE | re.DOTALL)
+    for number, code in enumerate(blocks_of_page, start=1):
+        compile(code, f"{page}, block {number}", "exec")
