@@ -16,7 +16,7 @@ from flask_stripe_credits.catalog.file import parse_packages
 
 from ..hosts import PREFIX, Host
 from ..payloads import new_api_key, new_secret
-from .pages import blocks, read
+from .pages import PAGES, blocks, read
 
 
 @pytest.fixture
