@@ -21,7 +21,6 @@ from flask import Flask, current_app
 
 from .catalog import find_active_package
 from .checkout_params import apply_hook, build_params, expiry
-from .config import origin_of
 from .errors import (
     GatewayError,
     GatewayRejected,
@@ -32,6 +31,7 @@ from .errors import (
 )
 from .facts import PurchaseStatus, Row, SessionNews, record_session
 from .fulfillment import settle
+from .origins import origin_of
 from .signals import purchase_created
 from .snapshots import PurchaseSnapshot
 from .state import AppState

@@ -13,10 +13,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import ConfigurationError, NotConfigured
+from .origins import origin_of
 
 logger = logging.getLogger(__name__)
-
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _API_KEY = re.compile(r"(sk|rk|pk)_(test|live)_[\x21-\x7e]+\Z")
 _WEBHOOK_SECRET = re.compile(r"whsec_[\x21-\x7e]{24,}\Z")
@@ -26,8 +25,6 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _URL_PREFIX = re.compile(r"(/(?!\.{1,2}(/|\Z))[A-Za-z0-9_.~-]+)+\Z")
-_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\Z")
-_IPV6 = re.compile(r"[0-9a-f:.]*:[0-9a-f:.]*\Z")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
@@ -388,32 +385,6 @@ def _url_prefix(source: _Source) -> str:
             f"like /api/v1/billing/credits, not {value!r}"
         )
     return value
-
-
-def origin_of(url: str) -> str | None:
-    """Return ``scheme://host[:port]`` of a clean http(s) URL, or None.
-
-    http is clean only for loopback hosts. No user info, no escapes, no odd characters.
-    """
-    if not re.fullmatch(r"[\x21-\x7e]{1,2000}", url) or "\\" in url:
-        return None
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return None
-    if not host or "@" in parts.netloc or "%" in parts.netloc or parts.netloc.endswith(":"):
-        return None
-    bracketed = parts.netloc.startswith("[")
-    if not (_IPV6 if bracketed else _HOST_NAME).match(host):
-        return None
-    if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK_HOSTS):
-        return None
-    if not url.startswith(f"{parts.scheme}://{parts.netloc}"):
-        return None
-    shown = f"[{host}]" if bracketed else host
-    default = 443 if parts.scheme == "https" else 80
-    return f"{parts.scheme}://{shown}" + ("" if port in (None, default) else f":{port}")
 
 
 def _is_bare(url: str) -> bool:

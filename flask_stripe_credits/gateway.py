@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from .config import LOOPBACK_HOSTS, Settings
+from .config import Settings
 from .errors import GatewayKeyRefused, GatewayRejected, GatewayUnavailable, MalformedEvent
+from .origins import LOOPBACK_HOSTS
 from .stripe_objects import CheckoutSession, Price, Product
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from .config import LOOPBACK_HOSTS, Settings, origin_of
+from .config import Settings
 from .errors import RedirectNotAllowed
+from .origins import LOOPBACK_HOSTS, origin_of
 
 PURCHASE_ID = "{PURCHASE_ID}"
 CHECKOUT_SESSION_ID = "{CHECKOUT_SESSION_ID}"

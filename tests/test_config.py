@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_stripe_credits.config import Secret, Settings, origin_of, read_settings
+from flask_stripe_credits.config import Secret, Settings, read_settings
 from flask_stripe_credits.errors import ConfigurationError, NotConfigured
+from flask_stripe_credits.origins import origin_of
 
 CREDITS = "STRIPE_WEBHOOK_SECRET_CREDITS"
 FALLBACK = "STRIPE_WEBHOOK_SECRET"

@@ -15,7 +15,8 @@ from typing import Any
 from flask import Blueprint, current_app, request
 from werkzeug.exceptions import Forbidden
 
-from ..config import Settings, origin_of
+from ..config import Settings
+from ..origins import origin_of
 from ..redirects import is_allowed_origin
 
 
