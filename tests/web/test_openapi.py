@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from ..hosts import PREFIX, Host
+from ..stripe_stub import NewShop
+from .test_history import FIELDS as HISTORY_FIELDS
+from .test_packages import FIELDS as PACKAGE_FIELDS
+
+
+def document(host: Host, **options: Any) -> dict[str, Any]:
+    answer = host.client.get(f"{PREFIX}/openapi.json", **options)
+    assert (answer.status_code, answer.content_type) == (200, "application/json")
+    found: dict[str, Any] = answer.json or {}
+    return found
+
+
+@pytest.fixture
+def openapi(small_shop: Host) -> dict[str, Any]:
+    return document(small_shop)
+
+
+def test_the_document_is_valid_openapi(openapi: dict[str, Any]) -> None:
+    assert openapi["openapi"].startswith("3.1")
+    assert [str(error) for error in OpenAPIV31SpecValidator(openapi).iter_errors()] == []
+
+
+def test_it_needs_no_user(small_shop: Host) -> None:
+    small_shop.user = None
+    assert document(small_shop)["info"]["title"]
+
+
+def test_every_route_is_described_and_no_other(small_shop: Host, openapi: dict[str, Any]) -> None:
+    routes = {
+        (rule.rule.removeprefix(PREFIX).replace("<", "{").replace(">", "}"), method.lower())
+        for rule in small_shop.app.url_map.iter_rules()
+        if rule.rule.startswith(PREFIX)
+        and not rule.endpoint.endswith(("_method_not_allowed", ".nothing_here"))
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    described = {
+        (path, method) for path, operations in openapi["paths"].items() for method in operations
+    }
+    assert routes == described
+
+
+def test_the_schemas_name_the_fields_that_are_sent(openapi: dict[str, Any]) -> None:
+    schemas = openapi["components"]["schemas"]
+    for name, fields in (
+        ("Package", PACKAGE_FIELDS),
+        ("HistoryItem", HISTORY_FIELDS),
+        ("PurchaseDetail", HISTORY_FIELDS | {"checkout_url", "expires_at", "delivered"}),
+        ("Checkout", {"checkout_url", "session_id", "purchase_id", "status", "expires_at"}),
+    ):
+        assert set(schemas[name]["properties"]) == fields
+        assert set(schemas[name]["required"]) == fields
+    assert schemas["PurchaseRequest"]["required"] == ["package_code"]
+    assert schemas["PurchaseRequest"]["additionalProperties"] is False
+
+
+def test_every_field_has_a_type(openapi: dict[str, Any]) -> None:
+    for name, schema in openapi["components"]["schemas"].items():
+        for field, described in schema["properties"].items():
+            assert "type" in described, f"{name}.{field}"
+    created = openapi["components"]["schemas"]["HistoryItem"]["properties"]["created_at"]
+    assert (created["type"], created["format"]) == ("string", "date-time")
+
+
+def test_errors_are_described_as_problems(openapi: dict[str, Any]) -> None:
+    for path, operations in openapi["paths"].items():
+        for method, operation in operations.items():
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400:
+                    assert list(answer["content"]) == ["application/problem+json"], (path, method)
+
+
+def test_F23_the_address_is_the_path_that_the_api_is_mounted_at(new_shop: NewShop) -> None:
+    host = new_shop()
+    options = {"headers": {"Host": "evil.test"}, "environ_overrides": {"SCRIPT_NAME": "/shop"}}
+    assert document(host)["servers"] == [{"url": PREFIX}]
+    assert document(host, **options)["servers"] == [{"url": f"/shop{PREFIX}"}]
+    moved = new_shop(STRIPE_CREDITS_URL_PREFIX="/pay")
+    answer = moved.client.get("/pay/openapi.json")
+    assert (answer.json or {})["servers"] == [{"url": "/pay"}]
+
+
+def test_nothing_of_the_settings_is_shown(small_shop: Host) -> None:
+    text = small_shop.client.get(f"{PREFIX}/openapi.json").text
+    settings = small_shop.state.settings
+    assert settings.require_secret_key().last4 not in text
+    assert small_shop.webhook_secret not in text
