@@ -252,11 +252,11 @@ class Revisions:
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_directory()).replace("%", "%%"))
+    config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
     return config
 
 
-def _directory() -> Path:
+def migrations_directory() -> Path:
     """Inside the package when it was installed from a wheel, beside it in a source tree."""
     here = Path(__file__).parent
     shipped = here / "migrations"

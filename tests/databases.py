@@ -90,9 +90,15 @@ def _disposed_engines() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(request: pytest.FixtureRequest) -> str:
+def run_directory(request: pytest.FixtureRequest) -> Path:
+    """A directory that all workers of this run share; it is removed when the run ends."""
+    return request.config.stash[_run_directory]
+
+
+@pytest.fixture(scope="session")
+def postgres_url(run_directory: Path) -> str:
     """The SQLAlchemy URL of the server's own ``postgres`` database. Make no tables in it."""
-    return _start_once(request.config.stash[_run_directory])
+    return _start_once(run_directory)
 
 
 @pytest.fixture(scope="session")

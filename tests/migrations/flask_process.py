@@ -10,6 +10,16 @@ from pathlib import Path
 
 HOST_APP = Path(__file__).with_name("host_app.py")
 
+WARNINGS = ",".join(
+    [
+        "error",
+        # The env.py that Flask-Migrate writes asks Flask-SQLAlchemy in the old way first.
+        "ignore:'get_engine' is deprecated:DeprecationWarning",
+        # A host's process ends without closing the idle connections of its pool.
+        "ignore::ResourceWarning",
+    ]
+)
+
 
 @dataclass
 class FlaskProcess:
@@ -22,15 +32,17 @@ class FlaskProcess:
     output: str = field(default="", init=False)
 
     def run(self, *arguments: str) -> int:
+        return self.run_python("-m", "flask", *arguments)
+
+    def run_python(self, *arguments: str) -> int:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         own = {
             "FLASK_APP": str(self.app),
             "HOST_MIGRATIONS": str(self.folder / "migrations"),
-            # The env.py that Flask-Migrate writes asks Flask-SQLAlchemy in the old way first.
-            "PYTHONWARNINGS": "error,ignore:'get_engine' is deprecated:DeprecationWarning",
+            "PYTHONWARNINGS": WARNINGS,
         }
         finished = subprocess.run(
-            [self.python, "-m", "flask", *arguments],
+            [self.python, *arguments],
             cwd=self.folder,
             env=kept | own | self.environment,
             stdout=subprocess.PIPE,

@@ -49,7 +49,7 @@ class Event(db.Model):  # type: ignore[name-defined, misc]
 
 
 def not_excluded(item: Any, name: str | None, kind: str, reflected: bool, compared: Any) -> bool:
-    return name != "excluded"
+    return name not in ("excluded", "kept")
 
 
 def init_migrate(app: Flask) -> None:

@@ -9,7 +9,6 @@ import re
 import secrets
 import sqlite3
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.parse
@@ -37,19 +36,6 @@ def commands(starting_with: str) -> list[str]:
     """Return the README's shell commands that begin so, without comments, lines joined."""
     lines = "\n".join(blocks("sh")).replace("\\\n", " ").splitlines()
     return [line.split(" #")[0].strip() for line in lines if line.startswith(starting_with)]
-
-
-@pytest.fixture(scope="module")
-def clean_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of a new virtual environment with the wheel and nothing else of ours."""
-    folder = tmp_path_factory.mktemp("second-host")
-    build = ["-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run([sys.executable, *build], check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-    python = folder / "venv" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", str(wheel)], check=True)
-    return python
 
 
 class SecondHost:
@@ -138,8 +124,8 @@ def request(
 
 
 @pytest.fixture
-def host(tmp_path: Path, clean_python: Path) -> SecondHost:
-    return SecondHost(tmp_path, clean_python)
+def host(tmp_path: Path, wheel_venv: Path) -> SecondHost:
+    return SecondHost(tmp_path, wheel_venv)
 
 
 def test_readme_alone_is_enough_to_sell_credits(host: SecondHost) -> None:
