@@ -5,16 +5,17 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from flask_stripe_credits import GrantSnapshot
 from flask_stripe_credits.catalog.file import parse_packages
 
-from ..hosts import PREFIX, Host
+from ..hosts import PREFIX, Host, make_host
 from ..payloads import new_api_key, new_secret
 from .pages import PAGES, blocks, read
 
@@ -63,6 +64,25 @@ def test_the_ledger_page_books_refuses_and_tells(
     told = capsys.readouterr().out
     assert "mail to alice: 1000 credits" in told
     assert f"look at {unknown['id']}: refused by a receiver: there is no user nobody" in told
+
+
+def test_a_repeated_grant_keeps_its_id_as_the_ledger_page_says(
+    new_database: Callable[[str], str],
+) -> None:
+    tries: list[str] = []
+
+    def fails_once(grant: GrantSnapshot) -> None:
+        tries.append(grant.id)
+        if len(tries) == 1:
+            raise RuntimeError("the first try fails")
+
+    host = make_host(new_database("sqlite"), receiver=fails_once)
+    purchase, another = host.add_purchase(), host.add_purchase()
+    assert [host.pay(purchase).status_code for _ in range(3)] == [503, 200, 200]
+    assert host.pay(another).status_code == 200
+    first, second, of_another = tries
+    assert first == second == str(host.grants(purchase_id=purchase["id"])[0]["id"])
+    assert of_another != first
 
 
 def test_the_embed_page_knows_both_kinds_of_login(load_page: Any) -> None:
