@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -226,7 +227,7 @@ def test_ids_survive_as_the_models_write_them(host: Host) -> None:
 
 def test_rows_of_the_audit_log_number_themselves(host: Host) -> None:
     host.succeed("upgrade")
-    log = host.credits.AuditLog
+    log: Any = host.credits.AuditLog
     with host.app.app_context():
         entries = [log(created_at=NOW, actor="cli", action=action) for action in ("a", "b")]
         host.db.session.add_all(entries)
