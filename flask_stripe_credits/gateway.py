@@ -92,8 +92,13 @@ class Gateway:
     def list_products(self) -> list[Product]:
         """Return all products of the account, archived ones too."""
         client = self._client()
-        found = self._call(lambda: list(client.v1.products.list({"limit": 100}).auto_paging_iter()))
-        return [_read(Product, product.to_dict()) for product in found]
+        found = self._call(
+            lambda: [
+                product.to_dict()
+                for product in client.v1.products.list({"limit": 100}).auto_paging_iter()
+            ]
+        )
+        return [_read(Product, product) for product in found]
 
     def create_product(self, params: Mapping[str, Any], *, idempotency_key: str) -> Product:
         """Make a product. Safe to repeat with the same key and parameters."""
@@ -125,10 +130,11 @@ class Gateway:
     def find_price_by_lookup_key(self, lookup_key: str) -> Price | None:
         """Return the price in use that has this lookup key; Stripe lets only one have it."""
         client = self._client()
+        params: Any = {"lookup_keys": [lookup_key], "active": True}
         found = self._call(
-            lambda: client.v1.prices.list({"lookup_keys": [lookup_key], "active": True}).data
+            lambda: [price.to_dict() for price in client.v1.prices.list(params).data]
         )
-        return _read(Price, found[0].to_dict()) if found else None
+        return _read(Price, found[0]) if found else None
 
     def create_price(self, params: Mapping[str, Any], *, idempotency_key: str) -> Price:
         """Make a price. Safe to repeat with the same key and parameters."""

@@ -27,9 +27,10 @@ EXPIRE = "POST /v1/checkout/sessions/*/expire"
 
 @dataclass
 class StripeStub:
-    """A server that answers every request with ``answer``, and remembers them.
+    """A server that gives every request the same answer, and remembers them.
 
-    ``answer`` is what to send: ``status``, ``body`` and ``headers``.
+    :ivar requests: method and path, headers and body of each.
+    :ivar ports: the client's port of each, which tells its connections apart.
     """
 
     url: str
@@ -37,6 +38,7 @@ class StripeStub:
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    ports: list[int] = field(default_factory=list)
 
     def answer(self, document: Any, status: int = 200, **headers: str) -> None:
         """Answer ``document``: bytes as they are, everything else as JSON."""
@@ -47,9 +49,13 @@ class StripeStub:
 
 def _handler(stub: StripeStub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             stub.requests.append((f"{self.command} {self.path}", dict(self.headers), body))
+            stub.ports.append(self.client_address[1])
             self.send_response(stub.status)
             for name, value in stub.headers.items():
                 self.send_header(name.replace("_", "-"), value)
