@@ -119,17 +119,25 @@ def _is_known_session(uow: UnitOfWork, session_id: str) -> bool:
 
 def _lock_purchase_of(uow: UnitOfWork, session: CheckoutSession) -> Row | None:
     """The purchase whose session it is, else the one that the session names."""
-    by_session = uow.execute(uow.sql.lock_purchase_by_session, {"session_id": session.id})
+    payment = {"payment_intent_id": session.payment_intent_id}
+    by_session = uow.execute(
+        uow.sql.lock_purchase_by_session, {"session_id": session.id, **payment}
+    )
     row = by_session.mappings().first()
     if row is not None or session.purchase_id is None:
         return cast(Row | None, row)
-    return lock_purchase(uow, session.purchase_id)
+    return lock_purchase(uow, session.purchase_id, session.payment_intent_id)
 
 
-def lock_purchase(uow: UnitOfWork, purchase_id: uuid.UUID) -> Row | None:
-    """Lock and return one purchase, None when there is none."""
-    rows = uow.execute(uow.sql.lock_purchase, {"purchase_id": purchase_id})
-    return cast(Row | None, rows.mappings().first())
+def lock_purchase(
+    uow: UnitOfWork, purchase_id: uuid.UUID, payment_intent_id: str | None = None
+) -> Row | None:
+    """Lock and return one purchase, None when there is none.
+
+    :param payment_intent_id: a payment whose purchase is wanted too, as ``payment_owner_id``.
+    """
+    params = {"purchase_id": purchase_id, "payment_intent_id": payment_intent_id}
+    return cast(Row | None, uow.execute(uow.sql.lock_purchase, params).mappings().first())
 
 
 def _another_session(purchase: Row, session: CheckoutSession) -> Recorded:
@@ -168,7 +176,8 @@ def _own_session(
         facts["session_completed_at"] = uow.now
         if session.is_paid:
             facts |= {"paid_at": uow.now, "amount_paid": session.amount_total}
-        facts["stripe_payment_intent_id"] = session.payment_intent_id
+        if not _paid_another(purchase):
+            facts["stripe_payment_intent_id"] = session.payment_intent_id
     return Recorded(Verdict.HANDLED, purchase, _new(purchase, facts), purchase_id=purchase["id"])
 
 
@@ -204,7 +213,13 @@ def _contradiction(purchase: Row, session: CheckoutSession, settings: Settings) 
     known = purchase["stripe_payment_intent_id"]
     if known is not None and session.payment_intent_id not in (None, known):
         return f"payment intent is {session.payment_intent_id}, expected {known}"
+    if _paid_another(purchase):
+        return f"payment intent {session.payment_intent_id} belongs to another purchase"
     return None
+
+
+def _paid_another(purchase: Row) -> bool:
+    return purchase["payment_owner_id"] not in (None, purchase["id"])
 
 
 @dataclass(frozen=True, slots=True)

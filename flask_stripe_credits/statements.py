@@ -52,13 +52,18 @@ class Statements:
     def _purchases(self, models: Models) -> None:
         purchases = models.table(models.Purchase)
         c, bind = purchases.c, sa.bindparam
-        self.lock_purchase = (
-            sa.select(purchases).where(c.id == bind("purchase_id")).with_for_update()
+        other = purchases.alias("other")
+        # Whose the payment is already; None without one. Asked here, where it costs no round trip.
+        payment_owner = (
+            sa.select(other.c.id)
+            .where(other.c.stripe_payment_intent_id == bind("payment_intent_id", None))
+            .scalar_subquery()
+            .label("payment_owner_id")
         )
-        self.lock_purchase_by_session = (
-            sa.select(purchases)
-            .where(c.stripe_checkout_session_id == bind("session_id"))
-            .with_for_update()
+        locked = sa.select(purchases, payment_owner).with_for_update(of=purchases)
+        self.lock_purchase = locked.where(c.id == bind("purchase_id"))
+        self.lock_purchase_by_session = locked.where(
+            c.stripe_checkout_session_id == bind("session_id")
         )
         self.find_session = sa.select(c.id).where(
             c.stripe_checkout_session_id == bind("session_id")
