@@ -261,7 +261,10 @@ def _tell_status(
 
 
 def _flag(uow: UnitOfWork, recorded: Recorded, cause: str) -> None:
-    """Something that names a purchase of ours but must not touch it."""
+    """Something that names a purchase of ours but must not touch it. Told once for each cause."""
+    known = {"event_id": cause, "verdict": recorded.verdict}
+    if uow.execute(uow.sql.find_event, known).first() is not None:
+        return
     app, reason = _app(), recorded.flag
     row = None
     if recorded.verdict is Verdict.REVIEW and recorded.purchase_id is not None:

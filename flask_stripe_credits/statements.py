@@ -105,6 +105,10 @@ class Statements:
         events = models.table(models.WebhookEvent)
         self.insert_grant = sa.insert(models.table(models.Grant))
         self.insert_audit = sa.insert(models.table(models.AuditLog)).inline()
+        self.find_event = sa.select(events.c.stripe_event_id).where(
+            events.c.stripe_event_id == sa.bindparam("event_id"),
+            events.c.verdict == sa.bindparam("verdict"),
+        )
         event = insert(events)
         kept = ("verdict", "error_class", "purchase_id", "updated_at")
         self.upsert_event = event.on_conflict_do_update(

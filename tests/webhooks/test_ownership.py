@@ -182,8 +182,10 @@ class TestMetadata:
         cheap = checkout_session(
             purchase, id="cs_test_cheap", payment_intent="pi_cheap", amount_subtotal=1
         )
-        answer = host.post_event(event("checkout.session.completed", cheap))
-        assert (answer.status_code, answer.json["verdict"]) == (200, "review")
+        document = event("checkout.session.completed", cheap)
+        for _ in range(2):
+            answer = host.post_event(document)
+            assert (answer.status_code, answer.json["verdict"]) == (200, "review")
         assert host.ledger() == []
         assert host.purchase(purchase["id"]) == purchase
         (told,) = flagged
