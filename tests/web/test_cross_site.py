@@ -38,20 +38,17 @@ def public(new_shop: NewShop) -> Host:
     )
 
 
-@pytest.mark.parametrize(
-    "origin",
-    [
+def test_F05_a_foreign_origin_is_refused(public: Host) -> None:
+    for origin in (
         *("https://evil.test", "http://evil.test", "null", "", "file://", "https://shop.test.evil"),
         *("https://shop.test@evil.test", "https://shop.test:8443", "http://shop.test"),
         *("https://sub.shop.test", "https://SHOP.test.evil", "https://localhost.evil.test"),
         *("http://localhost:3000", "chrome-extension://abc", "https://shop.test\\.evil.test"),
-    ],
-)
-def test_F05_a_foreign_origin_is_refused(public: Host, origin: str) -> None:
-    for extra in ({}, {"Sec_Fetch_Site": "same-origin"}, {"Sec_Fetch_Site": "cross-site"}):
-        answer = buy(public, Origin=origin, **extra)
-        assert answer.status_code == 403
-        assert refused(public, answer)
+    ):
+        for extra in ({}, {"Sec_Fetch_Site": "same-origin"}, {"Sec_Fetch_Site": "cross-site"}):
+            answer = buy(public, Origin=origin, **extra)
+            assert answer.status_code == 403, origin
+            assert refused(public, answer)
 
 
 @pytest.mark.parametrize("origin", ["https://shop.test", "https://www.shop.test"])
@@ -65,14 +62,11 @@ def test_F05_the_origin_of_the_request_itself_is_let_through(public: Host) -> No
     assert buy(public, Host="app.test", Origin="http://app.test").status_code == 201
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site", "", "nonsense", "Same-Origin-ish"])
-def test_F05_a_browser_that_says_cross_site_is_refused(public: Host, site: str) -> None:
-    assert refused(public, buy(public, Sec_Fetch_Site=site))
-
-
-@pytest.mark.parametrize("site", ["same-origin", "none"])
-def test_F05_a_browser_that_says_same_origin_is_let_through(public: Host, site: str) -> None:
-    assert buy(public, Sec_Fetch_Site=site).status_code == 201
+def test_F05_what_the_browser_says_of_the_site_counts(public: Host) -> None:
+    for site in ("cross-site", "same-site", "", "nonsense", "Same-Origin-ish"):
+        assert refused(public, buy(public, Sec_Fetch_Site=site))
+    for site in ("same-origin", "none"):
+        assert buy(public, Sec_Fetch_Site=site).status_code in (200, 201)
 
 
 def test_F05_without_allowed_origins_only_loopback_is_ours(small_shop: Host) -> None:
