@@ -144,6 +144,39 @@ def leaves_a_duplicate_to_the_flush(host: Host, grant: GrantSnapshot, session: S
     session.add(_entry(host, grant))
 
 
+def rolls_back_the_connection(host: Host, grant: GrantSnapshot, session: Session) -> None:
+    session.add(_entry(host, grant))
+    session.flush()
+    session.connection().rollback()
+
+
+def commits_the_connection(host: Host, grant: GrantSnapshot, session: Session) -> None:
+    session.add(_entry(host, grant))
+    session.flush()
+    session.connection().commit()
+
+
+def rolls_back_by_hand(host: Host, grant: GrantSnapshot, session: Session) -> None:
+    session.add(_entry(host, grant))
+    session.flush()
+    session.execute(sa.text("ROLLBACK"))
+
+
+def commits_by_hand_and_raises(host: Host, grant: GrantSnapshot, session: Session) -> None:
+    session.add(_entry(host, grant))
+    session.flush()
+    session.execute(sa.text("COMMIT"))
+    raise RuntimeError("the credit manager is broken")
+
+
+HARSH = (
+    rolls_back_the_connection,
+    commits_the_connection,
+    rolls_back_by_hand,
+    commits_by_hand_and_raises,
+)
+
+
 STYLES: dict[Callable[[Host, GrantSnapshot, Session], None], str] = {
     plain: KEPT,
     through_db_session: KEPT,
@@ -225,6 +258,20 @@ def test_C17_a_receiver_that_fails_or_ends_the_transaction_leaves_nothing_behind
     assert host.pay(purchase).status_code == 200
     assert host.ledger() == [1000]
     assert host.purchase(purchase["id"])["status"] == "completed"
+
+
+@pytest.mark.parametrize("style", HARSH)
+def test_C17_even_one_that_takes_the_transaction_away_loses_and_doubles_nothing(
+    styled: Styled, style: Callable[..., None]
+) -> None:
+    styled.style = style
+    host, purchase, status = _pay(styled)
+    assert status == 503 or host.ledger() == [1000]
+    styled.style = plain
+    assert host.pay(purchase).status_code == 200
+    assert host.ledger() == [1000]
+    assert host.purchase(purchase["id"])["status"] == "completed"
+    assert host.pay(host.add_purchase()).status_code == 200
 
 
 def test_C18_a_swallowed_SQL_error_is_kept_only_where_the_database_still_answers(
