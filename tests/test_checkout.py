@@ -497,6 +497,22 @@ def test_D07_only_so_much_time_is_spent_on_closing_sessions(
     ]
 
 
+def test_D07_an_outage_while_closing_sessions_ends_it(
+    new_shop: NewShop, stripe: Sandbox, quick_retries: None
+) -> None:
+    roomy = new_shop()
+    codes = ("starter", "standard", "pro")
+    opened = [(buy(roomy, code=code).json or {})["session_id"] for code in codes]
+    url = roomy.app.config["SQLALCHEMY_DATABASE_URI"]
+    host = new_shop(url, STRIPE_CREDITS_MAX_OPEN_SESSIONS=1)
+    asked: list[Any] = []
+    for _ in codes:
+        stripe.faults.next(EXPIRE, status=429, before_reply=asked.append)
+    assert buy(host, code="enterprise").status_code == 201
+    assert len(asked) == 1
+    assert {stripe.session(session)["status"] for session in opened} == {"open"}
+
+
 def test_another_mode_than_the_purchases_opens_nothing(new_shop: NewShop, stub: StripeStub) -> None:
     """B30: a purchase begun with a test key is not resumed with a live one."""
     host = new_shop(STRIPE_CREDITS_API_BASE=stub.url)

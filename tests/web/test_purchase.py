@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Request
 from werkzeug.test import TestResponse
 
 from flask_stripe_credits.sandbox import Sandbox
@@ -197,6 +198,31 @@ def test_F13_a_chunked_body_is_measured_as_it_is_read(small_shop: Host) -> None:
         environ_overrides={"wsgi.input_terminated": True},
     )
     assert answer.status_code == 201
+
+
+def test_F13_before_flask_31_a_chunked_body_is_measured_too(small_shop: Host) -> None:
+    class OldRequest(Request):
+        @property
+        def max_content_length(self) -> int | None:  # type: ignore[override]
+            return None
+
+    class Dripping(io.BytesIO):
+        """Gives less than it is asked for, as sockets do."""
+
+        def read(self, size: int | None = -1) -> bytes:
+            return super().read(min(size or 1_000, 10))
+
+    small_shop.app.request_class = OldRequest
+    good = json.dumps({"package_code": "starter"}).encode()
+    for body, status in ((good, 201), (b" " * 5_000, 413)):
+        answer = small_shop.client.post(
+            URL,
+            input_stream=Dripping(body),
+            content_type="application/json",
+            headers={"Transfer-Encoding": "chunked"},
+            environ_overrides={"wsgi.input_terminated": True},
+        )
+        assert answer.status_code == status
 
 
 def test_the_hosts_own_size_limit_does_not_stop_a_purchase(new_shop: NewShop) -> None:
