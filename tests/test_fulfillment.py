@@ -355,6 +355,92 @@ class TestRefuse:
         assert host.purchase(purchase["id"])["status"] == "completed"
 
 
+class TestTakingBackAndGivingBack:
+    def _refund(self, host: Host, purchase: dict[str, Any], live_rank: int, reason: str) -> None:
+        """What a refund's event will do: record the fact, then fulfill."""
+        table = host.credits.Refund.__table__
+        now = purchase["created_at"]
+        values = {
+            "stripe_refund_id": "re_1",
+            "stripe_payment_intent_id": "pi_1",
+            "amount": 400,
+            "currency": "usd",
+            "status": "any",
+            "live_rank": live_rank,
+            "created_at": now,
+            "updated_at": now,
+        }
+
+        def record(uow: UnitOfWork) -> Recorded:
+            uow.execute(sa.delete(table))
+            uow.execute(sa.insert(table), values)
+            return Recorded(Verdict.HANDLED, lock_purchase(uow, purchase["id"]), reason=reason)
+
+        with host.app.app_context():
+            settle(host.state, record, cause=f"evt_{reason}")
+
+    def test_B20_B22_each_direction_has_its_signal_and_its_reason(self, host: Host) -> None:
+        heard: list[tuple[str, int, int, str]] = []
+
+        def hear(name: str) -> Callable[..., None]:
+            def receiver(grant: GrantSnapshot, purchase: PurchaseSnapshot) -> None:
+                heard.append((name, grant.sequence, grant.credits, grant.reason))
+                assert purchase.credits_revoked == (400 if grant.credits < 0 else 0)
+
+            receiver.__qualname__ = name
+            return receiver
+
+        host.credits.on_purchase_completed(hear("completed"))
+        host.credits.on_purchase_reversed(hear("reversed"))
+        host.credits.on_purchase_restored(hear("restored"))
+        purchase = host.add_purchase()
+        host.pay(purchase, payment_intent="pi_1")
+        completed_at = host.purchase(purchase["id"])["completed_at"]
+        self._refund(host, purchase, 2, "refund")
+        self._refund(host, purchase, 2, "refund")
+        assert host.purchase(purchase["id"])["amount_refunded"] == 400
+        self._refund(host, purchase, 3, "refund_failed")
+        assert heard == [
+            ("completed", 1, 1000, "purchase"),
+            ("reversed", 2, -400, "refund"),
+            ("restored", 3, 400, "refund_failed"),
+        ]
+        assert host.ledger() == [1000, -400, 400]
+        row = host.purchase(purchase["id"])
+        assert (row["status"], row["amount_refunded"], row["credits_revoked"]) == (
+            "completed",
+            0,
+            0,
+        )
+        assert row["completed_at"] == completed_at, "our clock at the first grant, for good"
+
+    def test_B23_a_refused_reversal_goes_to_review_and_keeps_what_was_granted(
+        self, host: Host
+    ) -> None:
+        @host.credits.on_purchase_reversed
+        def spent(grant: GrantSnapshot) -> None:
+            raise host.credits.Refuse("the credits are spent")
+
+        purchase = host.add_purchase()
+        host.pay(purchase, payment_intent="pi_1")
+        self._refund(host, purchase, 2, "refund")
+        row = host.purchase(purchase["id"])
+        assert (row["status"], row["amount_refunded"], row["credits_revoked"]) == ("review", 400, 0)
+        assert host.ledger() == [1000]
+        assert row["completed_at"] is not None
+
+    def test_a_purchase_whose_refund_came_first_counts_from_its_first_grant(
+        self, host: Host
+    ) -> None:
+        """Its first positive grant is the purchase's, whatever led to it."""
+        purchase = host.add_purchase()
+        self._refund(host, purchase, 2, "refund")
+        host.pay(purchase, payment_intent="pi_1", amount_subtotal=1000)
+        self._refund(host, purchase, 3, "refund_failed")
+        grants = [(g["sequence"], g["credits"], g["reason"]) for g in host.grants()]
+        assert grants == [(1, 600, "purchase"), (2, 400, "refund_failed")]
+
+
 class TestSettings:
     def test_I10_free_credits_stay_when_free_purchases_are_switched_off(
         self, database_url: str

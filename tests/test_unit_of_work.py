@@ -363,13 +363,13 @@ class TestSQLiteModes:
         assert [answer.status_code for answer in answers] == [200] * 3
         assert mode_host.ledger() == [1000]
 
-    def test_C10_the_write_lock_is_taken_before_anything_is_read(self, sqlite_host: Host) -> None:
+    def test_C10_the_write_lock_is_taken_before_anything_is_read(self, mode_host: Host) -> None:
         def work(uow: UnitOfWork) -> bool:
-            return _can_write(sqlite_host)
+            return _can_write(mode_host)
 
-        with sqlite_host.app.app_context():
-            assert in_transaction(sqlite_host.state, work) is False
-        assert _can_write(sqlite_host) is True
+        with mode_host.app.app_context():
+            assert in_transaction(mode_host.state, work) is False
+        assert _can_write(mode_host) is True
 
     def test_a_database_in_memory_works_and_undoes_everything(self) -> None:
         self.fails = True
@@ -603,6 +603,25 @@ class TestTheCallersSession:
         assert host.pay(purchase).status_code == 200
         assert seen == {"before": "pending", "same": True, "new": 1, "after": "completed"}
         assert host.ledger() == [1000]
+
+    def test_what_it_had_loaded_is_read_again(self, database_url: str) -> None:
+        host = make_host(database_url, session_options={"expire_on_commit": False})
+        purchase = host.add_purchase()
+        seen: list[str] = []
+
+        @host.app.before_request
+        def load() -> None:
+            g.row = host.db.session.get(host.credits.Purchase, purchase["id"])
+            seen.append(g.row.status)
+            host.db.session.commit()
+
+        @host.app.after_request
+        def look(response: Any) -> Any:
+            seen.append(g.row.status)
+            return response
+
+        assert host.pay(purchase).status_code == 200
+        assert seen == ["pending", "completed"]
 
     def test_no_session_is_left_behind_where_there_was_none(self, host: Host) -> None:
         left: list[bool] = []
