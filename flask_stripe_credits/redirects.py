@@ -13,7 +13,6 @@ from .errors import RedirectNotAllowed
 from .origins import LOOPBACK_HOSTS, origin_of
 
 PURCHASE_ID = "{PURCHASE_ID}"
-CHECKOUT_SESSION_ID = "{CHECKOUT_SESSION_ID}"
 LONGEST_URL = 2_000
 
 # A path of ours: one slash, then printable ASCII without backslash; "//host" is another host.
