@@ -13,7 +13,7 @@ COVERAGE := $(if $(COV),--cov --cov-report=term-missing:skip-covered)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-fast check format format-check lint types layers spelling docs wheel clean
+.PHONY: help demo install test test-fast soak check format format-check lint types layers spelling docs wheel clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: $(READY) ## Run the whole suite on all cores (COV=1 measures coverage)
 
 test-fast: $(READY) ## Run the suite without browsers and without building wheels
 	$(PYTEST) -m "not browser and not packaging" $(COVERAGE) $(PYTEST_ARGS)
+
+soak: $(READY) ## Run the long tests and print their figures (SOAK_SCALE=0.1 tries a tenth)
+	$(PYTEST) --soak $(PYTEST_ARGS)
 
 check: format-check lint types layers spelling docs wheel test ## Run all that has to pass before a commit
 

@@ -1,3 +1,3 @@
 from __future__ import annotations
 
-pytest_plugins = ["tests.databases", "tests.hosts", "tests.stripe_stub"]
+pytest_plugins = ["tests.databases", "tests.figures", "tests.hosts", "tests.stripe_stub"]
