@@ -13,7 +13,7 @@ COVERAGE := $(if $(COV),--cov --cov-report=term-missing:skip-covered)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-fast soak check format format-check lint types layers spelling docs wheel clean
+.PHONY: help demo install test test-fast soak check format format-check lint types layers spelling docs catalogue wheel clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ spelling: $(READY)
 
 docs: $(READY) ## Build the documentation into docs/_build/html
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
+
+catalogue: $(READY) ## Write docs/reference/faults.md from tests/catalogue.toml and the tests' names
+	$(BIN)/python -m tests.catalogue
 
 wheel: $(READY) ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build --outdir dist

@@ -191,6 +191,23 @@ def test_D06_a_price_that_stripe_does_not_know_is_a_bad_gateway(
     assert only_row(shop)["checkout_url"] is None
 
 
+@pytest.mark.parametrize("unit_amount", [1, 49, 100_000_000])
+def test_B35_a_price_that_stripe_would_not_charge_sells_nothing(
+    shop: Host, stripe: Sandbox, unit_amount: int
+) -> None:
+    """Stripe's smallest and largest charge differ by currency and change: it is asked."""
+    table = shop.credits.Package.__table__
+    with shop.app.app_context(), shop.db.engine.begin() as connection:
+        connection.execute(sa.update(table).values(unit_amount=unit_amount))
+    answer = buy(shop, "order-1")
+    assert code_of(answer) == (502, "stripe_rejected")
+    assert "amount" not in answer.text, "the text of Stripe's error is not the buyer's"
+    row = only_row(shop)
+    assert (row["status"], row["checkout_url"]) == ("pending", None)
+    assert sessions_of(stripe, row) == []
+    assert shop.ledger() == []
+
+
 def test_D07_a_hanging_stripe_is_given_up(shop: Host, stripe: Sandbox) -> None:
     for _ in range(3):
         stripe.faults.next(CREATE, hang_seconds=30.0)
@@ -416,8 +433,8 @@ def test_I14_no_connection_is_held_while_stripe_is_asked(shop: Host, stripe: San
     assert held == ["0 checked out", "0 checked out"]
 
 
-def test_the_lease_of_a_dead_request_ends(shop: Host, stripe: Sandbox) -> None:
-    """C02: killed between our row and Stripe's answer."""
+def test_C02_the_lease_of_a_dead_request_ends(shop: Host, stripe: Sandbox) -> None:
+    """Killed between our row and Stripe's answer."""
     stripe.faults.next(CREATE, status=429)
     buy(shop, "order-1")
     table = shop.credits.Purchase.__table__
@@ -513,8 +530,10 @@ def test_D07_an_outage_while_closing_sessions_ends_it(
     assert {stripe.session(session)["status"] for session in opened} == {"open"}
 
 
-def test_another_mode_than_the_purchases_opens_nothing(new_shop: NewShop, stub: StripeStub) -> None:
-    """B30: a purchase begun with a test key is not resumed with a live one."""
+def test_B30_another_mode_than_the_purchases_opens_nothing(
+    new_shop: NewShop, stub: StripeStub
+) -> None:
+    """A purchase begun with a test key is not resumed with a live one."""
     host = new_shop(STRIPE_CREDITS_API_BASE=stub.url)
     stub.answer({"error": {"type": "invalid_request_error"}}, 429)
     buy(host, "order-1")

@@ -260,23 +260,23 @@ orders = st.lists(st.sampled_from(NEWS), min_size=1, max_size=8)
 
 
 class TestEveryOrderAndRepetition:
-    """I5 and I6, on the real thing: every prefix of every order is where it should be."""
+    """On the real thing: every prefix of every order is where it should be."""
 
     @with_a_database(60)
     @given(orders, st.booleans())
-    def test_A05_A06_A07_A08_A12_any_order_ends_in_the_same_place(
+    def test_I5_I6_A05_A06_A07_A08_A12_any_order_ends_in_the_same_place(
         self, sqlite_host: Host, order: list[tuple[str, str, str]], knows_session: bool
     ) -> None:
         _deliver_in_this_order(sqlite_host, order, knows_session)
 
     @with_a_database(20)
     @given(orders, st.booleans())
-    def test_A05_A06_A07_A08_A12_on_PostgreSQL_too(
+    def test_I5_I6_A05_A06_A07_A08_A12_on_PostgreSQL_too(
         self, postgres_host: Host, order: list[tuple[str, str, str]], knows_session: bool
     ) -> None:
         _deliver_in_this_order(postgres_host, order, knows_session)
 
-    def test_A05_A12_every_permutation_of_a_delayed_payment(self, sqlite_host: Host) -> None:
+    def test_I5_I6_A05_A12_every_permutation_of_a_delayed_payment(self, sqlite_host: Host) -> None:
         delayed = (COMPLETED_UNPAID, ASYNC_SUCCEEDED, ASYNC_FAILED, EXPIRED)
         for order in itertools.permutations(delayed):
             _deliver_in_this_order(sqlite_host, list(order), knows_session=True)
@@ -347,7 +347,7 @@ class TestReversalsThatCameFirst:
         status = "disputed" if live_rank == 1 else "completed"
         assert host.purchase(purchase["id"])["status"] == status
 
-    def test_a_refund_after_the_grant_takes_back_and_gives_back_what_changed(
+    def test_S10_a_refund_after_the_grant_takes_back_and_gives_back_what_changed(
         self, host: Host
     ) -> None:
         """The sums on PostgreSQL are integers too: its sum(bigint) is a Decimal."""

@@ -158,7 +158,7 @@ def test_E01_without_a_key_nothing_is_sent(stub: StripeStub) -> None:
     assert stub.requests == []
 
 
-def test_D07_all_that_one_request_may_wait_for_stays_below_a_workers_timeout() -> None:
+def test_S12_D07_all_that_one_request_may_wait_for_stays_below_a_workers_timeout() -> None:
     """The real constants, in a process of their own: here they are made small."""
     program = """
 import random, json

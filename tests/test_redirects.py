@@ -238,7 +238,7 @@ def buy(host: Host, headers: dict[str, str] | None = None, **urls: Any) -> Any:
     )
 
 
-def test_F06_no_hostile_address_gets_to_stripe(public: Host) -> None:
+def test_S6_F06_no_hostile_address_gets_to_stripe(public: Host) -> None:
     for field in ("success_url", "cancel_url"):
         for url in HOSTILE:
             answer = buy(public, **{field: url})
@@ -251,6 +251,21 @@ def test_F06_no_hostile_address_gets_to_stripe(public: Host) -> None:
         for wrong in (None, 1, [], {"url": "/"}, True):
             assert buy(public, **{field: wrong}).status_code == 422
     assert public.purchases() == []
+
+
+def test_F08_no_address_breaks_out_of_a_header(public: Host) -> None:
+    outside = [chr(code) for code in (*range(0x21), *range(0x7F, 0xA1), 0x2028, 0x2029, 0xFF0D)]
+    for character in outside:
+        for base in ("/thanks", f"{BASE}/thanks"):
+            answer = buy(public, success_url=f"{base}{character}Set-Cookie: a=b")
+            assert (answer.status_code, answer.json["code"]) == (422, "redirect_not_allowed"), hex(
+                ord(character)
+            )
+            assert "Set-Cookie" not in answer.headers
+            assert "Set-Cookie" not in answer.text
+    assert public.purchases() == []
+    encoded = buy(public, success_url="/thanks%0d%0aSet-Cookie:%20a=b").json
+    assert encoded["checkout_url"]
 
 
 def test_the_purchase_is_named_in_both_addresses(public: Host, stripe: Sandbox) -> None:

@@ -70,10 +70,10 @@ def test_B01_an_unpaid_session_is_processing_until_the_money_is_there(
     assert host.ledger() == [1000]
 
 
-def test_an_answer_about_another_session_grants_nothing(
+def test_B07_an_answer_about_another_session_grants_nothing(
     new_shop: NewShop, stub: StripeStub
 ) -> None:
-    """B07: the answer names another, dearer purchase than the one that was asked about."""
+    """The answer names another, dearer purchase than the one that was asked about."""
     host = new_shop(STRIPE_CREDITS_API_BASE=stub.url)
     asked, dear = host.add_purchase(), host.add_purchase(amount_credits=50_000, unit_amount=35_000)
     stub.answer(checkout_session(dear, id=asked["stripe_checkout_session_id"]))

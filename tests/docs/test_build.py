@@ -44,7 +44,7 @@ def test_every_page_is_in_the_table_of_contents() -> None:
         assert name == "index" or f"\n{name}\n" in index, name
 
 
-def test_pages_name_no_key_that_looks_real() -> None:
+def test_S5_pages_name_no_key_that_looks_real() -> None:
     for page in [*PAGES, "../README.md"]:
         text = read(page)
         assert not re.search(r"(sk|rk|pk)_(test|live)_[A-Za-z0-9]{16,}", text), page

@@ -99,7 +99,7 @@ def test_B16_amounts_are_numbers_in_major_units_of_their_currency(
     assert "e" not in re.findall(r'"amount_paid": (\S+),', answer.text)[0]
 
 
-def test_F21_a_date_in_another_zone_is_shown_in_utc(host: Host) -> None:
+def test_S8_F21_a_date_in_another_zone_is_shown_in_utc(host: Host) -> None:
     zone = dt.timezone(dt.timedelta(hours=5, minutes=30))
     host.add_purchase(created_at=dt.datetime(2026, 3, 1, 2, 0, tzinfo=zone))
     assert (get(host).json or [])[0]["created_at"] == "2026-02-28T20:30:00Z"

@@ -109,10 +109,10 @@ def test_B19_stripe_charges_the_shown_price_without_a_second_discount(
     assert credits
 
 
-def test_I9_price_credits_and_user_come_from_our_rows_alone(
+def test_I9_F10_F11_price_credits_and_user_come_from_our_rows_alone(
     small_shop: Host, stripe: Sandbox
 ) -> None:
-    """F10, F11: every column of our models, and what a client might hope for, is refused."""
+    """Every column of our models, and what a client might hope for, is refused."""
     columns = {
         column.name
         for model in (small_shop.credits.Purchase, small_shop.credits.Package)

@@ -82,7 +82,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("config", "says", "amount_paid"), FITS.values(), ids=FITS)
-def test_what_fits_is_granted(
+def test_B02_B10_B11_what_fits_is_granted(
     configured_host: Callable[..., Host],
     user: str,
     config: dict[str, Any],
@@ -101,7 +101,7 @@ def test_what_fits_is_granted(
 
 @pytest.mark.parametrize(("config", "says", "reason"), CONTRADICTIONS.values(), ids=CONTRADICTIONS)
 @pytest.mark.parametrize("kind", ["completed", "async_payment_succeeded"])
-def test_E28_what_contradicts_goes_to_review_with_200(
+def test_I8_E28_B02_B10_B11_B12_B17_B18_B28_what_contradicts_goes_to_review_with_200(
     configured_host: Callable[..., Host],
     user: str,
     config: dict[str, Any],
@@ -124,7 +124,7 @@ def test_E28_what_contradicts_goes_to_review_with_200(
     assert audit["details"]["reason"] == row["review_reason"]
 
 
-def test_E28_a_contradiction_on_PostgreSQL_too(postgres_host: Host) -> None:
+def test_I8_E28_B10_B11_B12_a_contradiction_on_PostgreSQL_too(postgres_host: Host) -> None:
     for config, says, _ in CONTRADICTIONS.values():
         if not config:
             answer = postgres_host.pay(postgres_host.add_purchase(), **says)
@@ -157,7 +157,7 @@ def test_another_payment_intent_for_one_session_is_a_contradiction(host: Host) -
 
 
 @pytest.mark.parametrize("kind", ["completed", "async_payment_succeeded"])
-def test_B01_unpaid_waits(host: Host, kind: str) -> None:
+def test_S1_B01_unpaid_waits(host: Host, kind: str) -> None:
     purchase = host.add_purchase()
     session = checkout_session(purchase, payment_status="unpaid")
     answer = host.post_event(event(f"checkout.session.{kind}", session))

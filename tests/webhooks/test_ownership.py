@@ -38,7 +38,7 @@ FOREIGN_METADATA: dict[str, Any] = {
 
 class TestNotOurs:
     @pytest.mark.parametrize("metadata", FOREIGN_METADATA.values(), ids=FOREIGN_METADATA)
-    def test_B03_sessions_of_others_are_ignored(
+    def test_S11_I8_B03_sessions_of_others_are_ignored(
         self, shared_host: Host, user: str, metadata: Any
     ) -> None:
         purchase = shared_host.add_purchase(user_id=user)
@@ -62,7 +62,7 @@ class TestNotOurs:
         assert (answer.status_code, answer.json["verdict"]) == (200, "ignored")
 
     @pytest.mark.parametrize("mode", ["subscription", "setup", None, "", 1, "PAYMENT"])
-    def test_B04_only_the_payment_mode_is_ours(
+    def test_I8_B04_only_the_payment_mode_is_ours(
         self, shared_host: Host, user: str, mode: Any
     ) -> None:
         purchase = shared_host.add_purchase(user_id=user)
@@ -91,7 +91,7 @@ class TestNotOurs:
         ("key_mode", "event_livemode", "session_livemode"),
         list(itertools.product(["test", "live"], [True, False], [True, False])),
     )
-    def test_B30_only_the_keys_own_mode_counts(
+    def test_I8_B30_only_the_keys_own_mode_counts(
         self,
         new_database: Callable[[str], str],
         caplog: pytest.LogCaptureFixture,
@@ -127,7 +127,7 @@ class TestNotOurs:
 
 
 class TestMetadata:
-    def test_B06_hostile_metadata_moves_nothing(self, host: Host) -> None:
+    def test_S2_B06_hostile_metadata_moves_nothing(self, host: Host) -> None:
         purchase = host.add_purchase()
         metadata = {
             "flask_stripe_credits": "local",

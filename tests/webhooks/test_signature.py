@@ -30,7 +30,7 @@ def _unsigned_parts(header: str) -> tuple[str, str]:
 
 class TestWhatIsRefused:
     @pytest.mark.parametrize("make", BAD_SIGNATURES.values(), ids=BAD_SIGNATURES)
-    def test_E29_nothing_is_written_and_the_answer_is_always_the_same(
+    def test_I7_E29_nothing_is_written_and_the_answer_is_always_the_same(
         self, shared_host: Host, user: str, make: Callable[[bytes, str], Delivery]
     ) -> None:
         host = shared_host
@@ -44,7 +44,7 @@ class TestWhatIsRefused:
         assert host.post_body(good).status_code == 200, "the body itself is good"
         assert host.ledger(user) == [1000]
 
-    def test_E29_no_row_is_written_on_PostgreSQL_either(self, postgres_host: Host) -> None:
+    def test_I7_E29_no_row_is_written_on_PostgreSQL_either(self, postgres_host: Host) -> None:
         body = encode(postgres_host.paid_event(postgres_host.add_purchase()))
         with nothing_written(postgres_host):
             for make in BAD_SIGNATURES.values():
