@@ -1,3 +1,9 @@
 from __future__ import annotations
 
-pytest_plugins = ["tests.databases", "tests.figures", "tests.hosts", "tests.stripe_stub"]
+pytest_plugins = [
+    "tests.databases",
+    "tests.figures",
+    "tests.profiles",
+    "tests.hosts",
+    "tests.stripe_stub",
+]
