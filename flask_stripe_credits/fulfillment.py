@@ -6,18 +6,16 @@ twice, late or in the wrong order, the next call ends in the same place.
 
 from __future__ import annotations
 
-import inspect
 import logging
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from blinker import NamedSignal
 from flask import Flask, current_app
 
-from .errors import FulfillmentError, NoReceiver, ReceiverFailed, Refuse
+from .delivery import deliver_in_transaction, tell_committed
+from .errors import Refuse
 from .facts import (
     PurchaseStatus,
     Recorded,
@@ -27,22 +25,12 @@ from .facts import (
     status_of,
     target,
 )
-from .signals import (
-    grant_committed,
-    purchase_completed,
-    purchase_expired,
-    purchase_failed,
-    purchase_flagged,
-    purchase_restored,
-    purchase_reversed,
-)
+from .signals import purchase_expired, purchase_failed, purchase_flagged
 from .snapshots import GrantSnapshot, PurchaseSnapshot
 from .state import AppState
-from .unit_of_work import Trouble, UnitOfWork, database_trouble, in_transaction
+from .unit_of_work import UnitOfWork, in_transaction
 
 logger = logging.getLogger(__name__)
-
-SLOW_RECEIVER_SECONDS = 1.0
 
 _DECISION = ("review_decision", "reviewed_at", "reviewed_by", "review_note")
 
@@ -172,67 +160,9 @@ def _grant(
             "attempts": 1,
         },
     )
-    _deliver(uow, grant)
     app = _app()
-    uow.after_commit(lambda: _told(app, grant))
-
-
-def _deliver(uow: UnitOfWork, grant: GrantSnapshot) -> None:
-    """Call the receivers inside the transaction; whatever they raise undoes it."""
-    signal = _signal_for(grant)
-    started = time.perf_counter()
-    try:
-        with uow.host_session() as session:
-            answers = signal.send(_app(), purchase=grant.purchase, grant=grant, session=session)
-            _check_answers(signal, grant, [answer for _, answer in answers])
-    except (Refuse, FulfillmentError):
-        raise
-    except Exception as error:
-        if database_trouble(error) is Trouble.PASSING:
-            raise
-        raise ReceiverFailed(f"a receiver of {signal.name} raised {error!r}") from error
-    seconds = time.perf_counter() - started
-    if seconds > SLOW_RECEIVER_SECONDS:
-        logger.warning(
-            "the receivers of %s took %.1f s, in which they held database locks",
-            signal.name,
-            seconds,
-        )
-
-
-def _check_answers(signal: NamedSignal, grant: GrantSnapshot, answers: list[object]) -> None:
-    """Counted afterwards: a receiver that was disconnected or collected still looks connected."""
-    if not answers:
-        logger.critical(
-            "%d credits of purchase %s are due but no receiver is connected to %s",
-            grant.credits,
-            grant.purchase_id,
-            signal.name,
-        )
-        raise NoReceiver(signal.name)
-    for answer in answers:
-        if inspect.iscoroutine(answer) or inspect.isgenerator(answer):
-            answer.close()
-            raise ReceiverFailed(
-                f"a receiver of {signal.name} returned a {type(answer).__name__}, "
-                f"which nothing would have run"
-            )
-
-
-def _signal_for(grant: GrantSnapshot) -> NamedSignal:
-    if grant.sequence == 1:
-        return purchase_completed
-    return purchase_restored if grant.credits > 0 else purchase_reversed
-
-
-def _told(app: Flask, grant: GrantSnapshot) -> None:
-    if grant.sequence == 1:
-        logger.info(
-            "Successfully processed credit purchase for user %r: %d credits",
-            grant.user_id,
-            grant.credits,
-        )
-    grant_committed.send(app, purchase=grant.purchase, grant=grant)
+    deliver_in_transaction(uow, app, grant)
+    uow.after_commit(lambda: tell_committed(app, grant))
 
 
 def _tell_status(

@@ -336,7 +336,7 @@ def test_C20_the_second_of_two_receivers_raises_and_the_first_ones_work_is_undon
 def test_C16_a_slow_receiver_is_logged(
     sqlite_host: Host, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flask_stripe_credits.fulfillment.SLOW_RECEIVER_SECONDS", 0.0)
+    monkeypatch.setattr("flask_stripe_credits.delivery.SLOW_RECEIVER_SECONDS", 0.0)
     with caplog.at_level(logging.WARNING):
         assert sqlite_host.pay(sqlite_host.add_purchase()).status_code == 200
     assert "the receivers of purchase_completed took" in caplog.text

@@ -1,0 +1,82 @@
+"""Hand one grant to the host's receivers, and insist that they took it."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+
+from blinker import NamedSignal
+from flask import Flask
+
+from .errors import FulfillmentError, NoReceiver, ReceiverFailed, Refuse
+from .signals import grant_committed, purchase_completed, purchase_restored, purchase_reversed
+from .snapshots import GrantSnapshot
+from .unit_of_work import Trouble, UnitOfWork, database_trouble
+
+logger = logging.getLogger(__name__)
+
+SLOW_RECEIVER_SECONDS = 1.0
+
+
+def deliver_in_transaction(uow: UnitOfWork, app: Flask, grant: GrantSnapshot) -> None:
+    """Call the receivers inside the transaction; whatever they raise undoes it.
+
+    :raises NoReceiver, ReceiverFailed: nobody took the grant; nothing may be kept.
+    :raises Refuse: a receiver can never take it.
+    """
+    signal = _signal_for(grant)
+    started = time.perf_counter()
+    try:
+        with uow.host_session() as session:
+            answers = signal.send(app, purchase=grant.purchase, grant=grant, session=session)
+            _check_answers(signal, grant, [answer for _, answer in answers])
+    except (Refuse, FulfillmentError):
+        raise
+    except Exception as error:
+        if database_trouble(error) is Trouble.PASSING:
+            raise
+        raise ReceiverFailed(f"a receiver of {signal.name} raised {error!r}") from error
+    seconds = time.perf_counter() - started
+    if seconds > SLOW_RECEIVER_SECONDS:
+        logger.warning(
+            "the receivers of %s took %.1f s, in which they held database locks",
+            signal.name,
+            seconds,
+        )
+
+
+def _check_answers(signal: NamedSignal, grant: GrantSnapshot, answers: list[object]) -> None:
+    """Counted afterwards: a receiver that was disconnected or collected still looks connected."""
+    if not answers:
+        logger.critical(
+            "%d credits of purchase %s are due but no receiver is connected to %s",
+            grant.credits,
+            grant.purchase_id,
+            signal.name,
+        )
+        raise NoReceiver(signal.name)
+    for answer in answers:
+        if inspect.iscoroutine(answer) or inspect.isgenerator(answer):
+            answer.close()
+            raise ReceiverFailed(
+                f"a receiver of {signal.name} returned a {type(answer).__name__}, "
+                f"which nothing would have run"
+            )
+
+
+def _signal_for(grant: GrantSnapshot) -> NamedSignal:
+    if grant.sequence == 1:
+        return purchase_completed
+    return purchase_restored if grant.credits > 0 else purchase_reversed
+
+
+def tell_committed(app: Flask, grant: GrantSnapshot) -> None:
+    """Log a grant that is committed, and send ``grant_committed``."""
+    if grant.sequence == 1:
+        logger.info(
+            "Successfully processed credit purchase for user %r: %d credits",
+            grant.user_id,
+            grant.credits,
+        )
+    grant_committed.send(app, purchase=grant.purchase, grant=grant)
