@@ -14,6 +14,10 @@ class Behaviour(StrEnum):
     SUCCEEDS = "succeeds"
     DECLINED = "declined"
     AUTHENTICATES = "asks for 3-D Secure"
+    DISPUTED = "succeeds, then is disputed"
+    INQUIRED = "succeeds, then its bank asks questions"
+    REFUNDS_SLOWLY = "succeeds; refunds stay pending"
+    REFUND_FAILS = "succeeds; refunds fail after all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,10 @@ TEST_CARDS = (
     TestCard("4242424242424242", Behaviour.SUCCEEDS, "tok_visa"),
     TestCard("4000000000000002", Behaviour.DECLINED, "tok_chargeDeclined"),
     TestCard("4000002500003155", Behaviour.AUTHENTICATES, "tok_threeDSecure2Required"),
+    TestCard("4000000000000259", Behaviour.DISPUTED, "tok_createDispute"),
+    TestCard("4000000000001976", Behaviour.INQUIRED, "tok_createDisputeInquiry"),
+    TestCard("4000000000007726", Behaviour.REFUNDS_SLOWLY, "tok_pendingRefund"),
+    TestCard("4000000000005126", Behaviour.REFUND_FAILS, "tok_refundFail"),
 )
 BY_NUMBER = {card.number: card for card in TEST_CARDS}
 BY_TOKEN = {card.token: card for card in TEST_CARDS}

@@ -8,21 +8,19 @@ from typing import Self
 
 from flask import Flask
 
-from . import api_version, cards, endpoints, payments, sessions
+from . import api_version, endpoints, sessions
+from .acts import Acts
 from .app import build
 from .clock import Clock
 from .deliveries import RETRY_AFTER_SECONDS, TIMEOUT_SECONDS, Courier, Delivery
 from .faults import Faults
-from .payments import Outcome
 from .server import Server
 from .store import Json, Store, Where
 from .transport import HttpTransport, Transport
 from .world import World
 
-_CARD_MONTHS = 13
 
-
-class Sandbox:
+class Sandbox(Acts):
     """A local stand-in for Stripe.
 
     Without ``start()`` it lives in the caller's threads: ``app`` answers requests, and
@@ -118,59 +116,12 @@ class Sandbox:
         )
         return used
 
-    def pay(
-        self,
-        session_id: str,
-        card: str = "4242424242424242",
-        *,
-        email: str = "buyer@example.com",
-        name: str = "Sandbox Buyer",
-        passed: bool = True,
-        wait_seconds: float = 10.0,
-    ) -> Outcome:
-        """Pay as a buyer would on the page, and wait until the webhook was answered once.
-
-        :param card: number of a test card.
-        :param passed: how the buyer answers 3-D Secure, if asked.
-        :param wait_seconds: how long to wait for ``checkout.session.completed``'s endpoints.
-        :raises NotOpen: when the session was paid or expired before.
-        :raises ApiError: when there is no such session or card.
-        """
-        world = self._world
-        month, year = cards.months_ahead(_CARD_MONTHS, self.clock.time())
-        details = {"number": card, "exp_month": month, "exp_year": year, "cvc": "123"}
-        method = payments.create_method(
-            world,
-            {
-                "card": details,
-                "billing_details": {
-                    "email": email,
-                    "name": name,
-                    "address": {"country": "US", "postal_code": "94107"},
-                },
-            },
-        )
-        outcome = payments.confirm(world, session_id, method)
-        if outcome.result == "requires_action":
-            outcome = payments.authenticate(world, session_id, passed=passed)
-        if outcome.completed_event is not None:
-            self.courier.wait_for_first_attempts(outcome.completed_event, wait_seconds)
-        return outcome
-
     def session(self, session_id: str) -> Json:
         """Return a checkout session as the API would.
 
         :raises ApiError: when there is none.
         """
         return sessions.get(self._world, session_id)
-
-    def expire(self, session_id: str) -> Json:
-        """Expire an open checkout session now.
-
-        :raises ApiError: when it isn't open.
-        """
-        with self.store.transaction():
-            return sessions.expire(self._world, session_id)
 
     def objects(self, kind: str) -> list[Json]:
         """Return all objects of a kind (``"charge"``, ``"checkout.session"``), oldest first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from . import cards, events, sessions
+from . import balance, cards, disputes, events, sessions
 from .cards import Behaviour
 from .errors import ApiError, card_error, invalid, no_such
 from .objects import checkout, payments
@@ -155,8 +155,7 @@ def confirm(
             )
         intent = _intent(world, session)
         session = _save(world, {**session, "payment_intent": intent["id"]})
-        number = world.store.hidden(method["id"])["number"]
-        behaviour = cards.BY_NUMBER[number].behaviour
+        behaviour = _behaviour(world, method)
         if behaviour is Behaviour.DECLINED:
             return _decline(world, session, intent, method)
         if behaviour is Behaviour.AUTHENTICATES:
@@ -223,8 +222,11 @@ def _save(world: World, body: Json) -> Json:
 def _charge(world: World, session: Json, intent: Json, method: Json) -> Outcome:
     captured = intent["capture_method"] != "manual"
     charge = payments.charge(intent, method, world.now(), failure=None, captured=captured)
-    world.store.add(charge)
     amount = intent["amount"]
+    if captured:
+        moved = balance.move(world, charge, amount, type="charge")
+        charge["balance_transaction"] = moved["id"]
+    world.store.add(charge)
     intent = {
         **intent,
         "amount_capturable": 0 if captured else amount,
@@ -235,7 +237,16 @@ def _charge(world: World, session: Json, intent: Json, method: Json) -> Outcome:
         "status": "succeeded" if captured else "requires_capture",
     }
     events.record(world, "charge.succeeded", charge)
-    return _complete(world, session, method, intent)
+    outcome = _complete(world, session, method, intent)
+    behaviour = _behaviour(world, method)
+    if captured and behaviour in (Behaviour.DISPUTED, Behaviour.INQUIRED):
+        inquiry = behaviour is Behaviour.INQUIRED
+        disputes.create(world, charge, amount=None, reason="fraudulent", inquiry=inquiry)
+    return outcome
+
+
+def _behaviour(world: World, method: Json) -> Behaviour:
+    return cards.BY_NUMBER[world.store.hidden(method["id"])["number"]].behaviour
 
 
 def _complete(world: World, session: Json, method: Json | None, intent: Json | None) -> Outcome:

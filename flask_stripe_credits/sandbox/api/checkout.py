@@ -8,7 +8,7 @@ from ..errors import missing
 from ..params import Choice, Email, Fields, Text
 from ..store import Json, Where
 from .checkout_params import session_fields
-from .listing import PAGING, listed, paged_in_memory
+from .listing import PAGING, exactly, listed, paged_in_memory
 from .routing import Call, Routes
 
 routes = Routes()
@@ -57,8 +57,7 @@ def line_items(call: Call) -> Json:
 )
 def list_(call: Call) -> Json:
     sessions.expire_overdue(call.world)
-    exact = ("customer", "payment_intent", "status")
-    where = [Where(name, "=", call.params[name]) for name in exact if name in call.params]
+    where = exactly(call, "customer", "payment_intent", "status")
     if "customer_details" in call.params:
         email = call.params["customer_details"]["email"]
         where.append(Where("customer_details.email", "=", email))

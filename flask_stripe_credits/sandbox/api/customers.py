@@ -6,8 +6,8 @@ from .. import events
 from ..catalog import merged
 from ..objects import checkout
 from ..params import Email, Fields, Metadata, Spec, Text
-from ..store import Json, Where
-from .listing import PAGING, listed
+from ..store import Json
+from .listing import PAGING, exactly, listed
 from .lookup import named
 from .routing import Call, Routes
 
@@ -56,5 +56,4 @@ def update(call: Call) -> Json:
 
 @routes.get("/v1/customers", {**PAGING, "email": Text(800)})
 def list_(call: Call) -> Json:
-    where = [Where("email", "=", call.params["email"])] if "email" in call.params else []
-    return listed(call, "customer", "/v1/customers", where)
+    return listed(call, "customer", "/v1/customers", exactly(call, "email"))

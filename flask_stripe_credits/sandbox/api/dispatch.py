@@ -16,12 +16,14 @@ from ..world import Cause, World
 from . import (
     checkout,
     customers,
+    disputes,
     events,
     expand,
     payment_pages,
     payments,
     prices,
     products,
+    refunds,
     webhook_endpoints,
 )
 from .auth import check_key
@@ -30,11 +32,13 @@ from .routing import Call, Route
 RESOURCES = (
     checkout,
     customers,
+    disputes,
     events,
     payment_pages,
     payments,
     prices,
     products,
+    refunds,
     webhook_endpoints,
 )
 _REQUEST_ID = "Request-Id"

@@ -24,6 +24,11 @@ def wrap(data: list[Json], url: str, *, has_more: bool = False) -> Json:
     return {"object": "list", "data": data, "has_more": has_more, "url": url}
 
 
+def exactly(call: Call, *names: str) -> list[Where]:
+    """Return the conditions of those filters among ``names`` that the caller gave."""
+    return [Where(name, "=", call.params[name]) for name in names if name in call.params]
+
+
 def listed(call: Call, kind: str, url: str, where: Sequence[Where] = ()) -> Json:
     """Return the page of objects that ``PAGING``'s parameters ask for.
 

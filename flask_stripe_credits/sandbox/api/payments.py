@@ -5,9 +5,9 @@ from __future__ import annotations
 from .. import payments
 from ..errors import invalid, missing
 from ..params import Choice, Email, Fields, Metadata, Text, Whole
-from ..store import Json, Where
+from ..store import Json
 from .customers import ADDRESS
-from .listing import PAGING, listed
+from .listing import PAGING, exactly, listed
 from .lookup import named
 from .routing import Call, Routes
 
@@ -21,8 +21,7 @@ def retrieve_payment_intent(call: Call) -> Json:
 
 @routes.get("/v1/payment_intents", {**PAGING, "customer": Text(255)})
 def list_payment_intents(call: Call) -> Json:
-    where = [Where("customer", "=", call.params["customer"])] if "customer" in call.params else []
-    return listed(call, "payment_intent", "/v1/payment_intents", where)
+    return listed(call, "payment_intent", "/v1/payment_intents", exactly(call, "customer"))
 
 
 @routes.get("/v1/charges/<id>")
@@ -32,9 +31,7 @@ def retrieve_charge(call: Call) -> Json:
 
 @routes.get("/v1/charges", {**PAGING, "customer": Text(255), "payment_intent": Text(255)})
 def list_charges(call: Call) -> Json:
-    exact = ("customer", "payment_intent")
-    where = [Where(name, "=", call.params[name]) for name in exact if name in call.params]
-    return listed(call, "charge", "/v1/charges", where)
+    return listed(call, "charge", "/v1/charges", exactly(call, "customer", "payment_intent"))
 
 
 _CARD = Fields(

@@ -6,7 +6,7 @@ from .. import catalog
 from ..errors import invalid, missing
 from ..params import Choice, Currency, Flag, Items, Metadata, Spec, Text, Unsupported, Whole
 from ..store import Json, Where
-from .listing import PAGING, listed
+from .listing import PAGING, exactly, listed
 from .lookup import named
 from .products import PRODUCT_DATA
 from .routing import Call, Routes
@@ -76,8 +76,7 @@ def update(call: Call) -> Json:
 )
 def list_(call: Call) -> Json:
     params = call.params
-    exact = ("active", "currency", "product", "type")
-    where = [Where(name, "=", params[name]) for name in exact if name in params]
+    where = exactly(call, "active", "currency", "product", "type")
     if "lookup_keys" in params:
         where.append(Where("lookup_key", "in", params["lookup_keys"]))
     return listed(call, "price", "/v1/prices", where)

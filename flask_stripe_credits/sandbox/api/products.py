@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import catalog
 from ..params import Fields, Flag, Items, Metadata, Spec, Text, Unsupported, WebAddress
 from ..store import Json, Where
-from .listing import PAGING, listed
+from .listing import PAGING, exactly, listed
 from .lookup import named
 from .routing import Call, Routes
 
@@ -50,7 +50,7 @@ def update(call: Call) -> Json:
 
 @routes.get("/v1/products", {**PAGING, "active": Flag(), "ids": Items(Text(255))})
 def list_(call: Call) -> Json:
-    where = [Where("active", "=", call.params["active"])] if "active" in call.params else []
+    where = exactly(call, "active")
     if "ids" in call.params:
         where.append(Where("id", "in", call.params["ids"]))
     return listed(call, "product", "/v1/products", where)

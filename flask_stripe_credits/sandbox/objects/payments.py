@@ -129,7 +129,7 @@ def charge(intent: Json, method: Json, now: int, *, failure: Json | None, captur
         "application": None,
         "application_fee": None,
         "application_fee_amount": None,
-        "balance_transaction": new_id("txn_") if paid and captured else None,
+        "balance_transaction": None,
         "billing_details": method["billing_details"],
         "calculated_statement_descriptor": "SANDBOX",
         "captured": paid and captured,

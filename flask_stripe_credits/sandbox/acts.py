@@ -1,0 +1,141 @@
+"""What buyers, their banks and the merchant do, for tests that have no browser and no dashboard."""
+
+from __future__ import annotations
+
+from . import cards, disputes, payments, refunds, sessions
+from .clock import Clock
+from .deliveries import Courier
+from .disputes import Closes
+from .errors import no_such
+from .payments import Outcome
+from .refunds import Begins, Settles
+from .store import Json, Store
+from .world import World
+
+_CARD_MONTHS = 13
+
+
+class Acts:
+    """The part of ``Sandbox`` that moves money.
+
+    Each act is one transaction: its objects and its events, or nothing.
+    """
+
+    clock: Clock
+    store: Store
+    courier: Courier
+    _world: World
+
+    def pay(
+        self,
+        session_id: str,
+        card: str = "4242424242424242",
+        *,
+        email: str = "buyer@example.com",
+        name: str = "Sandbox Buyer",
+        passed: bool = True,
+        wait_seconds: float = 10.0,
+    ) -> Outcome:
+        """Pay as a buyer would on the page, and wait until the webhook was answered once.
+
+        :param card: number of a test card.
+        :param passed: how the buyer answers 3-D Secure, if asked.
+        :param wait_seconds: how long to wait for ``checkout.session.completed``'s endpoints.
+        :raises NotOpen: when the session was paid or expired before.
+        :raises ApiError: when there is no such session or card.
+        """
+        world = self._world
+        month, year = cards.months_ahead(_CARD_MONTHS, self.clock.time())
+        details = {"number": card, "exp_month": month, "exp_year": year, "cvc": "123"}
+        method = payments.create_method(
+            world,
+            {
+                "card": details,
+                "billing_details": {
+                    "email": email,
+                    "name": name,
+                    "address": {"country": "US", "postal_code": "94107"},
+                },
+            },
+        )
+        outcome = payments.confirm(world, session_id, method)
+        if outcome.result == "requires_action":
+            outcome = payments.authenticate(world, session_id, passed=passed)
+        if outcome.completed_event is not None:
+            self.courier.wait_for_first_attempts(outcome.completed_event, wait_seconds)
+        return outcome
+
+    def expire(self, session_id: str) -> Json:
+        """Expire an open checkout session now.
+
+        :raises ApiError: when it isn't open.
+        """
+        with self.store.transaction():
+            return sessions.expire(self._world, session_id)
+
+    def refund(
+        self,
+        payment_intent: str,
+        amount: int | None = None,
+        *,
+        status: Begins | None = None,
+        reason: str | None = None,
+    ) -> Json:
+        """Refund a payment, as the merchant would in Stripe's dashboard; return the refund.
+
+        :param amount: minor units; None for all that is left.
+        :param status: how it begins; None for what the payment method does by itself.
+        :raises ApiError: when there is nothing to refund, or not so much.
+        """
+        given = {"payment_intent": payment_intent, "amount": amount, "reason": reason}
+        params = {name: value for name, value in given.items() if value is not None}
+        with self.store.transaction():
+            return refunds.create(self._world, params, status=status)
+
+    def settle_refund(self, refund_id: str, status: Settles) -> Json:
+        """Have a refund succeed, fail or be canceled; one that succeeded may still fail.
+
+        :raises ApiError: when there is no such refund, or it can't become that any more.
+        """
+        with self.store.transaction():
+            return refunds.settle(self._world, refund_id, status)
+
+    def dispute(
+        self,
+        payment_intent: str,
+        amount: int | None = None,
+        *,
+        inquiry: bool = False,
+        reason: str = "fraudulent",
+    ) -> Json:
+        """Have the buyer's bank dispute a payment; return the dispute.
+
+        :param amount: minor units; None for the whole charge, whatever was refunded.
+        :param inquiry: whether the bank only asks for now, and leaves the money where it is.
+        :raises ApiError: when the payment took no money.
+        """
+        with self.store.transaction():
+            intent = self.store.get("payment_intent", payment_intent) or {}
+            charge = self.store.get("charge", intent.get("latest_charge") or "")
+            if charge is None:
+                raise no_such("payment_intent", payment_intent, param="payment_intent")
+            return disputes.create(
+                self._world, charge, amount=amount, reason=reason, inquiry=inquiry
+            )
+
+    def escalate(self, dispute_id: str) -> Json:
+        """Turn an inquiry into a dispute that takes the money.
+
+        :raises ApiError: when it isn't an open inquiry.
+        """
+        with self.store.transaction():
+            return disputes.escalate(self._world, dispute_id)
+
+    def close_dispute(self, dispute_id: str, status: Closes) -> Json:
+        """Have the bank decide. ``won`` returns the money, also after ``lost``: an appeal.
+
+        :param status: ``warning_closed`` for an inquiry.
+        :raises ApiError: when there is no such dispute, or it can't end so any more.
+        """
+        with self.store.transaction():
+            return disputes.close(self._world, dispute_id, status)
