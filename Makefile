@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 DEMO_READY := $(VENV)/.demo-installed
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup
+LOWEST := .venv-lowest
+LOWEST_READY := $(LOWEST)/.installed
+LOWEST_TESTS ?= tests/test_*.py tests/webhooks tests/web
 # One worker a core; `make test PYTEST_ARGS="-x tests/web"` passes anything else on.
 PYTEST_ARGS ?=
 COVERAGE := $(if $(COV),--cov --cov-report=term-missing:skip-covered)
@@ -13,7 +16,7 @@ COVERAGE := $(if $(COV),--cov --cov-report=term-missing:skip-covered)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-fast soak check format format-check lint types layers spelling docs catalogue wheel clean
+.PHONY: help demo install test test-fast test-lowest soak check format format-check lint types layers spelling docs catalogue wheel clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +31,9 @@ test: $(READY) ## Run the whole suite on all cores (COV=1 measures coverage)
 
 test-fast: $(READY) ## Run the suite without browsers and without building wheels
 	$(PYTEST) -m "not browser and not packaging" $(COVERAGE) $(PYTEST_ARGS)
+
+test-lowest: $(LOWEST_READY) ## Run the core tests with the lowest versions that pyproject.toml allows
+	$(LOWEST)/bin/python -m pytest -n auto -p no:cacheprovider $(LOWEST_TESTS) $(PYTEST_ARGS)
 
 soak: $(READY) ## Run the long tests and print their figures (SOAK_SCALE=0.1 tries a tenth)
 	$(PYTEST) --soak $(PYTEST_ARGS)
@@ -63,7 +69,7 @@ wheel: $(READY) ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build --outdir dist
 
 clean: ## Remove everything that was built, and .venv (the demo's data in .demo stays)
-	rm -rf $(VENV) build dist docs/_build .coverage .hypothesis .import_linter_cache \
+	rm -rf $(VENV) $(LOWEST) build dist docs/_build .coverage .hypothesis .import_linter_cache \
 	  .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -78,6 +84,14 @@ $(READY): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $(READY) $(DEMO_READY)
+
+$(LOWEST_READY): pyproject.toml tests/lowest_versions.py
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) tests/lowest_versions.py >$(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(LOWEST)/bin/python -m pip install --quiet --editable . --group test \
+	  --constraint $(LOWEST)/constraints.txt
+	@touch $(LOWEST_READY)
 
 $(DEMO_READY): pyproject.toml example_app/requirements.txt | $(BIN)/python
 	@echo "Installing the package and what the demo needs into $(VENV) …"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from typing import IO
 
 from flask import request
 from werkzeug.exceptions import BadRequest
+from werkzeug.wsgi import get_input_stream
 
 from ..errors import PayloadTooLarge
 
@@ -22,14 +24,7 @@ def read_body(limit: int) -> bytes:
     length = request.content_length
     if length is not None and length > limit:
         raise PayloadTooLarge(f"the body is {length} bytes long, {limit} are allowed")
-    # The host's own limit is for its own forms. One byte more tells that a body is too long.
-    with suppress(AttributeError):
-        request.max_content_length = limit + 1
-    if length is not None or request.max_content_length == limit + 1:
-        # What a before_request of the host's has read with get_data() or get_json() is cached.
-        data = request.get_data()
-    else:
-        data = _read_chunks(limit + 1)
+    data = _read(limit + 1)
     if len(data) > limit:
         raise PayloadTooLarge(f"the body is longer than {limit} bytes")
     if length and not data:
@@ -42,9 +37,20 @@ def read_body(limit: int) -> bytes:
     return data
 
 
-def _read_chunks(limit: int) -> bytes:
-    """Before Flask 3.1 only the app has a limit, and a read may return less than it could."""
+def _read(limit: int) -> bytes:
+    # The host's own limit is for its own forms.
+    with suppress(AttributeError):
+        request.max_content_length = limit
+    # What a before_request of the host's has read with get_data() or get_json() is cached.
+    if request.max_content_length == limit or "stream" in vars(request):
+        return request.get_data()
+    # Before Flask 3.1 only the app has a limit.
+    return _read_chunks(get_input_stream(request.environ), limit)
+
+
+def _read_chunks(stream: IO[bytes], limit: int) -> bytes:
+    """Read ``limit`` bytes at most; each call of ``read`` may return less than it could."""
     data = b""
-    while len(data) < limit and (chunk := request.stream.read(limit - len(data))):
+    while len(data) < limit and (chunk := stream.read(limit - len(data))):
         data += chunk
     return data
