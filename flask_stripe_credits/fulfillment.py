@@ -18,6 +18,7 @@ from .delivery import deliver_in_transaction, tell_committed
 from .errors import Refuse
 from .facts import (
     PurchaseStatus,
+    Reasons,
     Recorded,
     Reversals,
     Verdict,
@@ -90,7 +91,11 @@ def fulfill(
     row = {**before, **recorded.changes}
     sums = uow.execute(
         uow.sql.read_sums,
-        {"purchase_id": row["id"], "payment_intent_id": row["stripe_payment_intent_id"]},
+        {
+            "purchase_id": row["id"],
+            "payment_intent_id": row["stripe_payment_intent_id"],
+            "currency": row["currency"],
+        },
     ).one()
     reversals = Reversals(sums.refunded, sums.disputed)
     due = 0 if posts_nothing(row) else _target(uow, row, reversals) - sums.posted
@@ -102,10 +107,13 @@ def fulfill(
     if due > 0 and row["completed_at"] is None:
         row["completed_at"] = uow.now
     row["amount_refunded"] = min(reversals.refunded, row["amount_paid"] or 0)
-    row["credits_revoked"] = row["amount_credits"] - posted if row["completed_at"] else 0
+    # Also where everything went back before anything was granted: no order of events matters.
+    was_due = row["paid_at"] is not None and not posts_nothing(row)
+    gone = row["amount_credits"] - posted if row["completed_at"] or was_due else 0
+    row["credits_revoked"] = gone
     row["status"] = status_of(row, reversals)
     if due != 0:
-        reason = "purchase" if sums.sequence == 0 else recorded.reason
+        reason = _reason(recorded.reasons, reversals, due, sums.sequence)
         _grant(uow, row, due, sums.sequence + 1, reason, cause)
     _write(uow, before, row)
     if row["status"] != before["status"]:
@@ -116,6 +124,15 @@ def fulfill(
 
 def _target(uow: UnitOfWork, row: Mapping[str, Any], reversals: Reversals) -> int:
     return target(row, reversals, allow_free=uow.state.settings.allow_free)
+
+
+def _reason(reasons: Reasons, reversals: Reversals, due: int, sequence: int) -> str:
+    if sequence == 0:
+        return "purchase"
+    if due > 0:
+        return reasons.given
+    # A session that makes its payment known brings what was told of the payment before.
+    return reasons.taken or ("dispute" if reversals.disputed else "refund")
 
 
 def _write(uow: UnitOfWork, before: Mapping[str, Any], row: dict[str, Any]) -> None:

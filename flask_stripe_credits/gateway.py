@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from .config import Settings
 from .errors import GatewayKeyRefused, GatewayRejected, GatewayUnavailable, MalformedEvent
 from .origins import LOOPBACK_HOSTS
-from .stripe_objects import CheckoutSession, Price, Product
+from .stripe_objects import CheckoutSession, Price, Product, Refund
 
 if TYPE_CHECKING:
     import stripe
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Entry = TypeVar("Entry", Product, Price)
+Entry = TypeVar("Entry", Product, Price, Refund)
 
 # All calls of one request together stay below 25 s: a worker is usually killed after 30.
 MAX_NETWORK_RETRIES = 2
@@ -79,6 +79,26 @@ class Gateway:
         """
         client = self._client(impatient=True)
         return self._session(lambda: client.v1.checkout.sessions.expire(session_id))
+
+    def list_refunds_of(self, payment_intent_id: str) -> list[Refund]:
+        """Return all refunds of one payment, none if Stripe doesn't know it. Tries once, for 3 s.
+
+        :raises GatewayUnavailable, GatewayRejected, GatewayKeyRefused, NotConfigured: as
+            :meth:`create_checkout_session`.
+        """
+        client = self._client(impatient=True)
+        params: Any = {"payment_intent": payment_intent_id, "limit": 100}
+        try:
+            found = self._call(
+                lambda: [
+                    refund.to_dict() for refund in client.v1.refunds.list(params).auto_paging_iter()
+                ]
+            )
+        except GatewayRejected as error:
+            if error.code == "resource_missing":
+                return []
+            raise
+        return [_read(Refund, refund) for refund in found]
 
     def retrieve_product(self, product_id: str) -> Product | None:
         """Return a product, None when there is none with this id.

@@ -296,7 +296,8 @@ class _ReversalMixin:
 
 
 class CreditRefundMixin(_ReversalMixin):
-    """One refund. ``live_rank``: 1 pending, 2 succeeded (both live), 3 failed or canceled."""
+    """One refund. ``live_rank`` only grows: 10 pending, 11 requires_action, 20 succeeded (all of
+    them live), 30 failed, 31 canceled."""
 
     __tablename__ = "credit_refunds"
     _key = "stripe_refund_id"
@@ -305,7 +306,8 @@ class CreditRefundMixin(_ReversalMixin):
 
 
 class CreditDisputeMixin(_ReversalMixin):
-    """One dispute. ``live_rank``: 0 no funds moved, 1 withdrawn (live), 2 returned."""
+    """One dispute. ``live_rank`` only grows: its tens are 0 while no funds moved, 1 withdrawn
+    (live) and 2 returned, its units order the status texts."""
 
     __tablename__ = "credit_disputes"
     _key = "stripe_dispute_id"

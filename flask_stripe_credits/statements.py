@@ -17,6 +17,27 @@ from .models import Models
 _INSERT = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
+def refund_is_live(rank: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """Whether the money of a refund goes back: pending or succeeded, not failed or canceled."""
+    return rank < 30
+
+
+def dispute_is_live(rank: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """Whether the money of a dispute was withdrawn and not returned."""
+    return rank.between(10, 19)
+
+
+def _newest(insert: Any, table: sa.Table, key: str) -> Any:
+    """Insert what is told of a reversal; a row that knows better stays as it is."""
+    statement = insert(table)
+    told = ("amount", "status", "live_rank", "updated_at")
+    return statement.on_conflict_do_update(
+        index_elements=[table.c[key]],
+        set_={name: statement.excluded[name] for name in told},
+        where=table.c.live_rank < statement.excluded.live_rank,
+    )
+
+
 class Statements:
     """The statements for one set of models and one dialect."""
 
@@ -29,6 +50,7 @@ class Statements:
         self._locks(models, insert)
         self._purchases(models)
         self._facts(models)
+        self._reversals(models, insert)
         self._grants(models, insert)
 
     def _locks(self, models: Models, insert: Any) -> None:
@@ -65,6 +87,11 @@ class Statements:
         self.lock_purchase_by_session = locked.where(
             c.stripe_checkout_session_id == bind("session_id")
         )
+        self.lock_purchase_by_payment = (
+            sa.select(purchases)
+            .where(c.stripe_payment_intent_id == bind("payment_intent_id"))
+            .with_for_update()
+        )
         self.find_session = sa.select(c.id).where(
             c.stripe_checkout_session_id == bind("session_id")
         )
@@ -82,7 +109,11 @@ class Statements:
         def about_payment(table: sa.Table, live: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
             return (
                 sa.select(total(table.c.amount))
-                .where(table.c.stripe_payment_intent_id == sa.bindparam("payment_intent_id"), live)
+                .where(
+                    table.c.stripe_payment_intent_id == sa.bindparam("payment_intent_id"),
+                    table.c.currency == sa.bindparam("currency"),
+                    live,
+                )
                 .scalar_subquery()
             )
 
@@ -95,11 +126,20 @@ class Statements:
 
         # A later statement than the locks: under READ COMMITTED it sees what they waited for.
         self.read_sums = sa.select(
-            about_payment(refunds, refunds.c.live_rank < 3).label("refunded"),
-            about_payment(disputes, disputes.c.live_rank == 1).label("disputed"),
+            about_payment(refunds, refund_is_live(refunds.c.live_rank)).label("refunded"),
+            about_payment(disputes, dispute_is_live(disputes.c.live_rank)).label("disputed"),
             of_purchase(total(grants.c.credits)).label("posted"),
             of_purchase(sa.func.coalesce(sa.func.max(grants.c.sequence), 0)).label("sequence"),
         )
+
+    def _reversals(self, models: Models, insert: Any) -> None:
+        self.upsert_refund = _newest(insert, models.table(models.Refund), "stripe_refund_id")
+        refunds = models.table(models.Refund)
+        self.sum_refunds = sa.select(sa.func.coalesce(sa.func.sum(refunds.c.amount), 0)).where(
+            refunds.c.stripe_payment_intent_id == sa.bindparam("payment_intent_id"),
+            refund_is_live(refunds.c.live_rank),
+        )
+        self.upsert_dispute = _newest(insert, models.table(models.Dispute), "stripe_dispute_id")
 
     def _grants(self, models: Models, insert: Any) -> None:
         events = models.table(models.WebhookEvent)

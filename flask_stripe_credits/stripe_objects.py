@@ -88,6 +88,94 @@ class CheckoutSession:
 
 
 @dataclass(frozen=True, slots=True)
+class Refund:
+    """A Refund. ``amount`` is minor units of ``currency``."""
+
+    id: str
+    payment_intent_id: str | None
+    amount: int | None
+    currency: str | None
+    status: str | None
+
+    @classmethod
+    def from_payload(cls, payload: object) -> Refund:
+        """Read a refund from Stripe's JSON.
+
+        :raises MalformedEvent: when it has no id.
+        """
+        if not isinstance(payload, Mapping):
+            raise MalformedEvent("the refund is not an object")
+        return cls(
+            id=stripe_id(payload, "id"),
+            payment_intent_id=_reference(payload, "payment_intent"),
+            amount=_amount(payload, "amount"),
+            currency=_currency(payload),
+            status=_text(payload, "status"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A Dispute. ``amount`` is minor units of ``currency``.
+
+    :ivar withdrawals: how often money moved for it: 1 withdrawn, 2 returned as well.
+    """
+
+    id: str
+    payment_intent_id: str | None
+    amount: int | None
+    currency: str | None
+    status: str | None
+    withdrawals: int
+
+    @classmethod
+    def from_payload(cls, payload: object) -> Dispute:
+        """Read a dispute from Stripe's JSON.
+
+        :raises MalformedEvent: when it has no id.
+        """
+        if not isinstance(payload, Mapping):
+            raise MalformedEvent("the dispute is not an object")
+        moved = payload.get("balance_transactions")
+        return cls(
+            id=stripe_id(payload, "id"),
+            payment_intent_id=_reference(payload, "payment_intent"),
+            amount=_amount(payload, "amount"),
+            currency=_currency(payload),
+            status=_text(payload, "status"),
+            withdrawals=min(len(moved), 2) if isinstance(moved, list) else 0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a Charge says of its refunds.
+
+    :ivar amount_refunded: minor units, failed refunds left out.
+    :ivar refunds: all of them, as API versions before 2022-11-15 tell; None: Stripe must be asked.
+    """
+
+    payment_intent_id: str | None
+    amount_refunded: int | None
+    refunds: tuple[Refund, ...] | None
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Charge:
+        """Read a charge from Stripe's JSON.
+
+        :raises MalformedEvent: when one of its refunds has no id.
+        """
+        refunds = _mapping(payload, "refunds")
+        data = refunds.get("data")
+        complete = isinstance(data, list) and refunds.get("has_more") is False
+        return cls(
+            payment_intent_id=_reference(payload, "payment_intent"),
+            amount_refunded=_amount(payload, "amount_refunded"),
+            refunds=tuple(map(Refund.from_payload, data or ())) if complete else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Product:
     """A Product.
 

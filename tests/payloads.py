@@ -54,6 +54,48 @@ def checkout_session(purchase: Mapping[str, Any], **overrides: Any) -> dict[str,
     return session | overrides
 
 
+def refund(payment_intent: str, amount: int, **overrides: Any) -> dict[str, Any]:
+    """A refund that succeeded; ``amount`` in US cents."""
+    return {
+        "id": f"re_{secrets.token_hex(12)}",
+        "object": "refund",
+        "amount": amount,
+        "balance_transaction": f"txn_{secrets.token_hex(12)}",
+        "charge": f"ch_{secrets.token_hex(12)}",
+        "created": int(time.time()),
+        "currency": "usd",
+        "metadata": {},
+        "payment_intent": payment_intent,
+        "reason": "requested_by_customer",
+        "status": "succeeded",
+    } | overrides
+
+
+def dispute(
+    payment_intent: str, amount: int, *, withdrawals: int = 1, **overrides: Any
+) -> dict[str, Any]:
+    """A dispute; ``amount`` in US cents, ``withdrawals`` as often as money moved for it."""
+    moved = [
+        {"id": f"txn_{secrets.token_hex(12)}", "amount": sign * amount, "currency": "usd"}
+        for sign in (-1, 1)[:withdrawals]
+    ]
+    return {
+        "id": f"du_{secrets.token_hex(12)}",
+        "object": "dispute",
+        "amount": amount,
+        "balance_transactions": moved,
+        "charge": f"ch_{secrets.token_hex(12)}",
+        "created": int(time.time()),
+        "currency": "usd",
+        "is_charge_refundable": False,
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": payment_intent,
+        "reason": "fraudulent",
+        "status": "needs_response",
+    } | overrides
+
+
 def event(type_: str, data_object: Mapping[str, Any], **overrides: Any) -> dict[str, Any]:
     """A snapshot event about ``data_object``."""
     return {

@@ -37,6 +37,7 @@ def receive(state: AppState, body: bytes, signature: str | None) -> Verdict:
     :raises InvalidSignature, PayloadTooLarge, MalformedEvent: nothing is written.
     :raises FulfillmentError, DatabaseBusy: nothing is kept but, best effort, a note in the
         inbox; Stripe will deliver it again.
+    :raises GatewayError: Stripe had to be asked what was refunded and couldn't be; likewise.
     """
     event = _verified_event(state, body, signature)
     handler = HANDLERS.get(event.type)
@@ -47,11 +48,12 @@ def receive(state: AppState, body: bytes, signature: str | None) -> Verdict:
         return Verdict.IGNORED
 
     def finish(uow: UnitOfWork, recorded: Recorded) -> None:
-        if recorded.verdict is not Verdict.IGNORED:
+        if recorded.purchase_id is not None or recorded.verdict is Verdict.ORPHAN:
             record_event(uow, event, recorded.verdict, recorded.purchase_id)
 
     try:
-        return settle(state, lambda uow: handler(uow, event), cause=event.id, finish=finish).verdict
+        record = handler(state, event)
+        return settle(state, record, cause=event.id, finish=finish).verdict
     except MalformedEvent as error:
         _log_malformed(error)
         raise

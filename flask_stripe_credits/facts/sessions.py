@@ -1,55 +1,18 @@
-"""Facts: what Stripe says about a purchase, joined so that order and repetition don't matter.
-
-Recording locks the rows it speaks of, payment before purchase, and returns what to write;
-:mod:`.fulfillment` writes it together with the results. Nothing here changes credits.
-"""
+"""What a Checkout Session says: whose it is, whether it fits its purchase, and what is new."""
 
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, cast
 
-from .config import Settings
-from .stripe_objects import CheckoutSession
-from .unit_of_work import UnitOfWork
+from ..config import Settings
+from ..stripe_objects import CheckoutSession
+from ..unit_of_work import UnitOfWork
+from .recorded import IGNORED, Recorded, Row, Verdict, lock_payment, lock_purchase
 
 logger = logging.getLogger(__name__)
-
-Row = Mapping[str, Any]
-
-
-class PurchaseStatus(StrEnum):
-    """An output of the facts, computed by :func:`status_of` and assigned nowhere else."""
-
-    PENDING = "pending"
-    PROCESSING = "processing"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    EXPIRED = "expired"
-    REFUNDED = "refunded"
-    DISPUTED = "disputed"
-    REVIEW = "review"
-
-
-class Verdict(StrEnum):
-    """What became of something that Stripe told us."""
-
-    HANDLED = "handled"
-    IGNORED = "ignored"
-    REVIEW = "review"
-    ORPHAN = "orphan"
-    FAILED = "failed"
-
-
-class Decision(StrEnum):
-    """An operator's decision on a purchase in review."""
-
-    ACCEPTED = "accepted"
-    DISMISSED = "dismissed"
 
 
 class SessionNews(StrEnum):
@@ -58,26 +21,6 @@ class SessionNews(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     EXPIRED = "expired"
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A fact that was recognised: the locked purchase and the columns that the fact changes.
-
-    :ivar purchase: the row as it was before, None when there is nothing to fulfill.
-    :ivar reason: the reason of a grant that takes credits back or gives them back for this fact.
-    :ivar flag: why somebody has to look at this, None when nobody has to.
-    """
-
-    verdict: Verdict
-    purchase: Row | None = None
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    reason: str = "purchase"
-    flag: str | None = None
-    purchase_id: uuid.UUID | None = None
-
-
-IGNORED = Recorded(Verdict.IGNORED)
 
 
 def record_session(uow: UnitOfWork, session: CheckoutSession, news: SessionNews) -> Recorded:
@@ -94,7 +37,7 @@ def record_session(uow: UnitOfWork, session: CheckoutSession, news: SessionNews)
     if not marked and not _is_known_session(uow, session.id):
         return IGNORED
     if session.payment_intent_id is not None:
-        uow.execute(uow.sql.lock_payment, {"payment_intent_id": session.payment_intent_id})
+        lock_payment(uow, session.payment_intent_id)
     purchase = _lock_purchase_of(uow, session)
     if purchase is None:
         logger.critical("no purchase for checkout session %s of this site", session.id)
@@ -127,17 +70,6 @@ def _lock_purchase_of(uow: UnitOfWork, session: CheckoutSession) -> Row | None:
     if row is not None or session.purchase_id is None:
         return cast(Row | None, row)
     return lock_purchase(uow, session.purchase_id, session.payment_intent_id)
-
-
-def lock_purchase(
-    uow: UnitOfWork, purchase_id: uuid.UUID, payment_intent_id: str | None = None
-) -> Row | None:
-    """Lock and return one purchase, None when there is none.
-
-    :param payment_intent_id: a payment whose purchase is wanted too, as ``payment_owner_id``.
-    """
-    params = {"purchase_id": purchase_id, "payment_intent_id": payment_intent_id}
-    return cast(Row | None, uow.execute(uow.sql.lock_purchase, params).mappings().first())
 
 
 def _another_session(purchase: Row, session: CheckoutSession) -> Recorded:
@@ -220,67 +152,3 @@ def _contradiction(purchase: Row, session: CheckoutSession, settings: Settings) 
 
 def _paid_another(purchase: Row) -> bool:
     return purchase["payment_owner_id"] not in (None, purchase["id"])
-
-
-@dataclass(frozen=True, slots=True)
-class Reversals:
-    """Money that went back, summed over one payment; minor units of the purchase's currency."""
-
-    refunded: int = 0
-    disputed: int = 0
-
-
-def target(purchase: Row, reversals: Reversals, *, allow_free: bool) -> int:
-    """Return how many credits the buyer of ``purchase`` should have been granted in all.
-
-    Zero until paid. What went back takes credits in proportion, rounded up once on the sum, so
-    that a full refund takes exactly everything.
-
-    :param purchase: the row with all facts in it, and ``completed_at``.
-    """
-    credits: int = purchase["amount_credits"]
-    if purchase["paid_at"] is None:
-        return 0
-    paid: int = purchase["amount_paid"] or 0
-    if paid == 0:
-        # A setting that is switched off takes back nothing that was given.
-        given = purchase["completed_at"] is not None
-        accepted = purchase["review_decision"] == Decision.ACCEPTED
-        return credits if allow_free or given or accepted else 0
-    gone = min(paid, reversals.refunded + reversals.disputed)
-    return credits - -(-credits * gone // paid)
-
-
-def posts_nothing(purchase: Row) -> bool:
-    """Whether an operator has to decide first, or decided that nothing changes any more."""
-    undecided = purchase["review_reason"] is not None and purchase["review_decision"] is None
-    return undecided or purchase["review_decision"] == Decision.DISMISSED
-
-
-def status_of(purchase: Row, reversals: Reversals) -> PurchaseStatus:
-    """Compute the status from the facts. The first that matches wins.
-
-    :param purchase: the row with all facts in it, and ``completed_at``.
-    """
-    if purchase["review_reason"] is not None and purchase["review_decision"] is None:
-        return PurchaseStatus.REVIEW
-    dismissed = purchase["review_decision"] == Decision.DISMISSED
-    if dismissed and purchase["completed_at"] is None:
-        return PurchaseStatus.FAILED
-    if purchase["paid_at"] is not None:
-        return _status_of_paid(purchase["amount_paid"] or 0, reversals)
-    if purchase["failed_at"] is not None:
-        return PurchaseStatus.FAILED
-    if purchase["session_completed_at"] is not None:
-        return PurchaseStatus.PROCESSING
-    if purchase["expired_at"] is not None:
-        return PurchaseStatus.EXPIRED
-    return PurchaseStatus.PENDING
-
-
-def _status_of_paid(amount_paid: int, reversals: Reversals) -> PurchaseStatus:
-    if reversals.disputed > 0:
-        return PurchaseStatus.DISPUTED
-    if 0 < amount_paid <= reversals.refunded:
-        return PurchaseStatus.REFUNDED
-    return PurchaseStatus.COMPLETED

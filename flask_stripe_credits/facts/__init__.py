@@ -1,0 +1,26 @@
+"""Facts: what Stripe says and what operators decided, joined so that order doesn't matter.
+
+Recording locks the rows it speaks of, payment before purchase, and returns what to write;
+:mod:`.fulfillment` writes it together with the results. Nothing here changes credits.
+"""
+
+from .recorded import IGNORED as IGNORED
+from .recorded import Reasons as Reasons
+from .recorded import Recorded as Recorded
+from .recorded import Row as Row
+from .recorded import Verdict as Verdict
+from .recorded import lock_payment as lock_payment
+from .recorded import lock_purchase as lock_purchase
+from .recorded import lock_purchase_of_payment as lock_purchase_of_payment
+from .results import Decision as Decision
+from .results import PurchaseStatus as PurchaseStatus
+from .results import Reversals as Reversals
+from .results import posts_nothing as posts_nothing
+from .results import status_of as status_of
+from .results import target as target
+from .reversals import Funds as Funds
+from .reversals import record_dispute as record_dispute
+from .reversals import record_refunds as record_refunds
+from .reversals import refunded_so_far as refunded_so_far
+from .sessions import SessionNews as SessionNews
+from .sessions import record_session as record_session

@@ -1,0 +1,78 @@
+"""What recording a fact comes to, and the locks that it takes: payment before purchase."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, cast
+
+from ..unit_of_work import UnitOfWork
+
+Row = Mapping[str, Any]
+
+
+class Verdict(StrEnum):
+    """What became of something that Stripe told us."""
+
+    HANDLED = "handled"
+    IGNORED = "ignored"
+    KEPT = "kept"
+    REVIEW = "review"
+    ORPHAN = "orphan"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """What a grant is called that is not its purchase's first.
+
+    :ivar taken: when credits are taken back; None: for what went back, refund or dispute.
+    :ivar given: when credits are given back.
+    """
+
+    taken: str | None = None
+    given: str = "purchase"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A fact that was recognised: the locked purchase and the columns that the fact changes.
+
+    :ivar purchase: the row as it was before, None when there is nothing to fulfill.
+    :ivar reasons: of a grant that takes credits back for this fact, or gives them back.
+    :ivar flag: why somebody has to look at this, None when nobody has to.
+    """
+
+    verdict: Verdict
+    purchase: Row | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    reasons: Reasons = field(default=Reasons())
+    flag: str | None = None
+    purchase_id: uuid.UUID | None = None
+
+
+IGNORED = Recorded(Verdict.IGNORED)
+
+
+def lock_payment(uow: UnitOfWork, payment_intent_id: str) -> None:
+    """Have everybody who knows this payment intent wait for us, also before it has a purchase."""
+    uow.execute(uow.sql.lock_payment, {"payment_intent_id": payment_intent_id})
+
+
+def lock_purchase(
+    uow: UnitOfWork, purchase_id: uuid.UUID, payment_intent_id: str | None = None
+) -> Row | None:
+    """Lock and return one purchase, None when there is none.
+
+    :param payment_intent_id: a payment whose purchase is wanted too, as ``payment_owner_id``.
+    """
+    params = {"purchase_id": purchase_id, "payment_intent_id": payment_intent_id}
+    return cast(Row | None, uow.execute(uow.sql.lock_purchase, params).mappings().first())
+
+
+def lock_purchase_of_payment(uow: UnitOfWork, payment_intent_id: str) -> Row | None:
+    """Lock and return the purchase that this payment intent paid, None while none is known."""
+    found = uow.execute(uow.sql.lock_purchase_by_payment, {"payment_intent_id": payment_intent_id})
+    return cast(Row | None, found.mappings().first())

@@ -1,0 +1,163 @@
+"""What refunds and disputes say: how much of a payment went back, or came back again.
+
+Each is known by Stripe's id and a rank that only grows, so that late and repeated events change
+nothing. They are recorded under their payment intent, also before it is known whose it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from ..stripe_objects import Dispute, Refund
+from ..unit_of_work import UnitOfWork
+from .recorded import (
+    IGNORED,
+    Reasons,
+    Recorded,
+    Row,
+    Verdict,
+    lock_payment,
+    lock_purchase_of_payment,
+)
+
+logger = logging.getLogger(__name__)
+
+# https://docs.stripe.com/api/refunds/object: failed and canceled are final, also after succeeded.
+_REFUND_RANKS = {
+    "pending": 10,
+    "requires_action": 11,
+    "succeeded": 20,
+    "failed": 30,
+    "canceled": 31,
+}
+# The order in which people read of a dispute; what it does to the money is told by its funds.
+# https://docs.stripe.com/api/disputes/object
+_DISPUTE_STEPS = {
+    "warning_needs_response": 1,
+    "warning_under_review": 2,
+    "warning_closed": 3,
+    "prevented": 3,
+    "needs_response": 4,
+    "under_review": 5,
+    "lost": 6,
+    "appeal_needs_response": 7,
+    "appeal_under_review": 8,
+    "won": 9,
+}
+
+
+class Funds(IntEnum):
+    """What became of the money of a dispute. It only grows."""
+
+    NONE = 0
+    WITHDRAWN = 1
+    RETURNED = 2
+
+
+_FUNDS_OF_STATUS = {"lost": Funds.WITHDRAWN, "won": Funds.RETURNED}
+
+
+@dataclass(frozen=True, slots=True)
+class _Reversal:
+    """A refund or a dispute, as its table keeps it."""
+
+    name: str
+    payment_intent_id: str
+    amount: int | None
+    currency: str | None
+    values: dict[str, Any]
+
+
+def record_refunds(uow: UnitOfWork, refunds: Sequence[Refund]) -> Recorded:
+    """Record what Stripe says about refunds of one payment. Locks payment and purchase.
+
+    A status that we don't know changes nothing. In another currency than the purchase's, none
+    of them is recorded and somebody has to look.
+    """
+    reversals = [
+        _reversal(
+            refund,
+            f"refund {refund.id}",
+            {
+                "stripe_refund_id": refund.id,
+                "status": refund.status,
+                "live_rank": _REFUND_RANKS[refund.status],
+            },
+        )
+        for refund in refunds
+        if refund.status in _REFUND_RANKS and refund.payment_intent_id is not None
+    ]
+    return _record(uow, uow.sql.upsert_refund, reversals, Reasons("refund", "refund_failed"))
+
+
+def record_dispute(uow: UnitOfWork, dispute: Dispute, funds: Funds = Funds.NONE) -> Recorded:
+    """Record what Stripe says about a dispute. Locks payment and purchase.
+
+    Only funds that were withdrawn take credits, so an inquiry (``warning_…``) takes none, and
+    the status text decides nothing but that ``won`` returns them and ``lost`` doesn't.
+
+    :param funds: what the event says beside the dispute itself.
+    """
+    status = dispute.status or "unknown"
+    funds = max(funds, Funds(dispute.withdrawals), _FUNDS_OF_STATUS.get(status, Funds.NONE))
+    values = {
+        "stripe_dispute_id": dispute.id,
+        "status": status[:50],
+        "live_rank": funds * 10 + _DISPUTE_STEPS.get(status, 0),
+    }
+    reversals = []
+    if dispute.payment_intent_id is not None:
+        reversals.append(_reversal(dispute, f"dispute {dispute.id}", values))
+    return _record(uow, uow.sql.upsert_dispute, reversals, Reasons("dispute", "dispute_won"))
+
+
+def refunded_so_far(uow: UnitOfWork, payment_intent_id: str) -> int:
+    """Return how much of a payment is refunded as far as we know, in minor units."""
+    found = uow.execute(uow.sql.sum_refunds, {"payment_intent_id": payment_intent_id})
+    return int(found.scalar_one())
+
+
+def _reversal(told: Refund | Dispute, name: str, values: dict[str, Any]) -> _Reversal:
+    payment_intent_id = told.payment_intent_id or ""
+    values |= {
+        "stripe_payment_intent_id": payment_intent_id,
+        "amount": told.amount,
+        "currency": told.currency,
+    }
+    return _Reversal(name, payment_intent_id, told.amount, told.currency, values)
+
+
+def _record(
+    uow: UnitOfWork, upsert: Any, reversals: Sequence[_Reversal], reasons: Reasons
+) -> Recorded:
+    if not reversals:
+        return IGNORED
+    payment_intent_id = reversals[0].payment_intent_id
+    for reversal in reversals:
+        if reversal.amount is None or reversal.currency is None:
+            purchase = lock_purchase_of_payment(uow, payment_intent_id)
+            return _to_review(purchase, f"{reversal.name} has no amount or no currency")
+    lock_payment(uow, payment_intent_id)
+    purchase = lock_purchase_of_payment(uow, payment_intent_id)
+    for reversal in reversals:
+        if purchase is not None and reversal.currency != purchase["currency"]:
+            return _to_review(
+                purchase,
+                f"{reversal.name} is in {reversal.currency}, expected {purchase['currency']}",
+            )
+    for reversal in reversals:
+        uow.execute(upsert, reversal.values | {"created_at": uow.now, "updated_at": uow.now})
+    if purchase is None:
+        return Recorded(Verdict.KEPT)
+    return Recorded(Verdict.HANDLED, purchase, reasons=reasons, purchase_id=purchase["id"])
+
+
+def _to_review(purchase: Row | None, flag: str) -> Recorded:
+    if purchase is None:
+        logger.warning("ignored: %s", flag)
+        return IGNORED
+    return Recorded(Verdict.REVIEW, purchase_id=purchase["id"], flag=flag)
