@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..sandbox import Sandbox
 
 _KEYS = ("STRIPE_SECRET_KEY", "STRIPE_API_KEY", "STRIPE_PUBLISHABLE_KEY")
+_BANKS_TAKE_SECONDS = 10.0
 _LIVE_KEY = re.compile(r"\s*(sk|rk|pk)_live_")
 _UNSIGNED = (
     "The app has no usable webhook secret and will refuse every webhook. Set this for it and "
@@ -47,7 +48,8 @@ def sandbox(host: str, port: int, state: Path | None, webhook: str | None) -> No
 
     _refuse_live_keys()
     try:
-        with _told_to_stop() as stopped, Sandbox(state=state) as running:
+        made = Sandbox(state=state, settle_after_seconds=_BANKS_TAKE_SECONDS)
+        with _told_to_stop() as stopped, made as running:
             running.start(host, port, deliver=False)
             secret = _configured_secret()
             if webhook is not None:

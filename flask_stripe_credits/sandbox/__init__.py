@@ -5,6 +5,7 @@ Imports nothing of this package but ``money``.
 
 from __future__ import annotations
 
+from .bank_accounts import TEST_ACCOUNTS
 from .cards import TEST_CARDS
 from .control import Sandbox, create_sandbox, sandbox_of
 from .errors import ApiError
@@ -13,6 +14,7 @@ from .server import AddressUnusable
 from .store import StateFileUnusable
 
 __all__ = [
+    "TEST_ACCOUNTS",
     "TEST_CARDS",
     "AddressUnusable",
     "ApiError",

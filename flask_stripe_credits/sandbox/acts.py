@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import cards, disputes, payments, refunds, sessions
+from . import bank_accounts, cards, debits, disputes, methods, payments, refunds, sessions
 from .clock import Clock
 from .deliveries import Courier
 from .disputes import Closes
@@ -38,32 +38,48 @@ class Acts:
     ) -> Outcome:
         """Pay as a buyer would on the page, and wait until the webhook was answered once.
 
-        :param card: number of a test card.
+        :param card: number of a test card, or of a test bank account, whose money comes later.
         :param passed: how the buyer answers 3-D Secure, if asked.
         :param wait_seconds: how long to wait for ``checkout.session.completed``'s endpoints.
         :raises NotOpen: when the session was paid or expired before.
-        :raises ApiError: when there is no such session or card.
+        :raises ApiError: when there is no such session or card, or it doesn't go with the session.
         """
         world = self._world
-        month, year = cards.months_ahead(_CARD_MONTHS, self.clock.time())
-        details = {"number": card, "exp_month": month, "exp_year": year, "cvc": "123"}
-        method = payments.create_method(
-            world,
-            {
-                "card": details,
-                "billing_details": {
-                    "email": email,
-                    "name": name,
-                    "address": {"country": "US", "postal_code": "94107"},
-                },
-            },
-        )
+        billing = {
+            "email": email,
+            "name": name,
+            "address": {"country": "US", "postal_code": "94107"},
+        }
+        method = methods.create(world, {**self._details(card), "billing_details": billing})
         outcome = payments.confirm(world, session_id, method)
         if outcome.result == "requires_action":
             outcome = payments.authenticate(world, session_id, passed=passed)
         if outcome.completed_event is not None:
             self.courier.wait_for_first_attempts(outcome.completed_event, wait_seconds)
         return outcome
+
+    def _details(self, number: str) -> Json:
+        account = bank_accounts.BY_NUMBER.get(number)
+        if account is None:
+            month, year = cards.months_ahead(_CARD_MONTHS, self.clock.time())
+            card = {"number": number, "exp_month": month, "exp_year": year, "cvc": "123"}
+            return {"type": "card", "card": card}
+        if account.type == "sepa_debit":
+            return {"type": "sepa_debit", "sepa_debit": {"iban": number}}
+        given = {
+            "account_number": number,
+            "routing_number": bank_accounts.TEST_ROUTING_NUMBER,
+        }
+        return {"type": "us_bank_account", "us_bank_account": given}
+
+    def settle_payment(self, session_id: str, *, succeeded: bool | None = None) -> Json:
+        """Have the bank pay a debit that is under way, or refuse to; return the session.
+
+        :param succeeded: None for what the test account does; one that never says pays.
+        :raises ApiError: when the session waits for no bank.
+        """
+        with self.store.transaction():
+            return debits.settle(self._world, session_id, succeeded=succeeded)
 
     def expire(self, session_id: str) -> Json:
         """Expire an open checkout session now.

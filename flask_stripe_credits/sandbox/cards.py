@@ -16,8 +16,8 @@ class Behaviour(StrEnum):
     AUTHENTICATES = "asks for 3-D Secure"
     DISPUTED = "succeeds, then is disputed"
     INQUIRED = "succeeds, then its bank asks questions"
-    REFUNDS_SLOWLY = "succeeds; refunds stay pending"
-    REFUND_FAILS = "succeeds; refunds fail after all"
+    REFUNDS_SLOWLY = "succeeds; its refunds are pending for a while"
+    REFUND_FAILS = "succeeds; its refunds fail after all"
 
 
 @dataclass(frozen=True, slots=True)

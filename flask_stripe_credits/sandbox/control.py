@@ -8,7 +8,7 @@ from typing import Self
 
 from flask import Flask
 
-from . import api_version, endpoints, sessions
+from . import api_version, debits, endpoints, refunds, sessions
 from .acts import Acts
 from .app import build
 from .clock import Clock
@@ -31,6 +31,9 @@ class Sandbox(Acts):
     :param transport: how webhooks get to their endpoints; None for HTTP.
     :param retry_after_seconds: how long after each failed delivery the next one follows.
     :param remote_webhooks: whether events may be sent to other machines.
+    :param settle_after_seconds: how long banks take over debits and pending refunds, which then end
+        as their test numbers say; None to leave it to ``settle_payment()`` and
+        ``settle_refund()``.
     :raises StateFileUnusable: when ``state`` is in use or can't be used.
 
     :ivar app: the Flask app.
@@ -47,7 +50,9 @@ class Sandbox(Acts):
         retry_after_seconds: Sequence[float] = RETRY_AFTER_SECONDS,
         timeout_seconds: float = TIMEOUT_SECONDS,
         remote_webhooks: bool = False,
+        settle_after_seconds: float | None = None,
     ) -> None:
+        self._settle_after_seconds = settle_after_seconds
         self.clock = clock or Clock()
         self.store = Store(state)
         self.faults = Faults()
@@ -59,7 +64,7 @@ class Sandbox(Acts):
             transport or HttpTransport(),
             retry_after_seconds=retry_after_seconds,
             timeout_seconds=timeout_seconds,
-            on_tick=lambda: sessions.expire_overdue(self._world),
+            on_tick=self._let_time_pass,
         )
         self.app: Flask = build(self._world, self.courier, self.faults)
         self.app.extensions["stripe_sandbox"] = self
@@ -145,7 +150,7 @@ class Sandbox(Acts):
 
     def deliver_pending(self) -> int:
         """Deliver what is due in this thread, after expiring what is over; return the attempts."""
-        sessions.expire_overdue(self._world)
+        self._let_time_pass()
         return self.courier.deliver_pending()
 
     def wait_idle(self, timeout_seconds: float = 10.0) -> bool:
@@ -155,8 +160,14 @@ class Sandbox(Acts):
     def advance(self, seconds: float) -> None:
         """Put the clock forward: sessions expire, retries become due."""
         self.clock.advance(seconds)
-        sessions.expire_overdue(self._world)
+        self._let_time_pass()
         self.courier.wake()
+
+    def _let_time_pass(self) -> None:
+        sessions.expire_overdue(self._world)
+        if self._settle_after_seconds is not None:
+            debits.settle_overdue(self._world, self._settle_after_seconds)
+            refunds.settle_overdue(self._world, self._settle_after_seconds)
 
 
 def create_sandbox(*, state: Path | None = None, clock: Clock | None = None) -> Flask:

@@ -1,18 +1,23 @@
-"""Paying a session: a charge succeeds, is declined, or first asks for 3-D Secure."""
+"""Paying a session: a charge succeeds, is declined, asks for 3-D Secure, or waits for a bank."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from . import balance, cards, disputes, events, sessions
 from .cards import Behaviour
-from .errors import ApiError, card_error, invalid, no_such
-from .objects import checkout, payments
+from .errors import ApiError, card_error, invalid
+from .objects import checkout, payment_methods, payments
 from .store import Json
 from .world import World
 
-_STILL_GOOD_MONTHS = 13
+# The event that tells what a payment intent became when its session was completed.
+_TOLD = {
+    "succeeded": "payment_intent.succeeded",
+    "requires_capture": "payment_intent.amount_capturable_updated",
+    "processing": "payment_intent.processing",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +26,10 @@ class Outcome:
 
     :ivar session: the checkout session after it.
     :ivar error: what the buyer is told when it was declined.
-    :ivar completed_event: id of ``checkout.session.completed`` when it was paid.
+    :ivar completed_event: id of ``checkout.session.completed`` when the session is complete.
     """
 
-    result: Literal["paid", "declined", "requires_action"]
+    result: Literal["paid", "processing", "declined", "requires_action"]
     session: Json
     error: ApiError | None = None
     completed_event: str | None = None
@@ -46,86 +51,6 @@ class NotOpen(ApiError):
         self.session = session
 
 
-def create_method(world: World, params: Json) -> Json:
-    """Keep a card as a payment method.
-
-    :param params: ``card`` with a ``token``, or with ``number``, ``exp_month``, ``exp_year`` and
-        ``cvc``; ``billing_details``.
-    :raises ApiError: for a card that isn't one, or isn't a test card.
-    """
-    card = params["card"]
-    if "token" in card:
-        known = cards.BY_TOKEN.get(card["token"])
-        if known is None:
-            raise no_such("token", card["token"], param="card[token]", status=400)
-        number = known.number
-        month, year = cards.months_ahead(_STILL_GOOD_MONTHS, world.clock.time())
-    else:
-        number, month, year = _entered_card(world, card)
-    method = payments.payment_method(number, month, year, params, world.now())
-    world.store.add(method, {"number": number})
-    return method
-
-
-def _entered_card(world: World, card: Json) -> tuple[str, int, int]:
-    for field in ("number", "exp_month", "exp_year"):
-        if field not in card:
-            raise invalid(
-                f"Missing required param: card[{field}].",
-                param=f"card[{field}]",
-                code="parameter_missing",
-            )
-    number, month, year = card["number"].replace(" ", ""), card["exp_month"], card["exp_year"]
-    year += 2000 if year < 100 else 0
-    if not number.isdecimal() or not 12 <= len(number) <= 19 or not cards.passes_luhn(number):
-        raise card_error(
-            "Your card number is incorrect.", code="incorrect_number", param="card[number]"
-        )
-    if not 1 <= month <= 12:
-        raise card_error(
-            "Your card's expiration month is invalid.",
-            code="invalid_expiry_month",
-            param="card[exp_month]",
-        )
-    if cards.is_past(month, year, world.clock.time()) or year > 2100:
-        raise card_error(
-            "Your card's expiration year is invalid.",
-            code="invalid_expiry_year",
-            param="card[exp_year]",
-        )
-    if "cvc" in card and not (card["cvc"].isdecimal() and 3 <= len(card["cvc"]) <= 4):
-        raise card_error(
-            "Your card's security code is invalid.", code="invalid_cvc", param="card[cvc]"
-        )
-    if number not in cards.BY_NUMBER:
-        raise not_a_test_card()
-    return number, month, year
-
-
-def not_a_test_card() -> ApiError:
-    """Return Stripe's answer to a real card in test mode."""
-    return card_error(
-        "Your card was declined. Your request was in test mode, but used a non test card. For a "
-        "list of valid test cards, visit: https://docs.stripe.com/testing.",
-        code="card_declined",
-        decline_code="test_mode_live_card",
-    )
-
-
-def method_named(world: World, id: str) -> Json:
-    """Return a payment method: one that was made, or one of Stripe's such as ``pm_card_visa``.
-
-    :raises ApiError: when there is none.
-    """
-    ready_made = cards.BY_PAYMENT_METHOD.get(id)
-    if ready_made is not None:
-        return create_method(world, {"card": {"token": ready_made.token}})
-    method = world.store.get("payment_method", id)
-    if method is None:
-        raise no_such("PaymentMethod", id, param="payment_method", status=400)
-    return method
-
-
 def confirm(
     world: World, session_id: str, method: Json | None, *, expected_amount: int | None = None
 ) -> Outcome:
@@ -134,7 +59,7 @@ def confirm(
     :param method: None only for a session that costs nothing.
     :param expected_amount: the total that the buyer saw, in minor units.
     :raises NotOpen: when it was paid or expired before: nobody pays twice.
-    :raises ApiError: when the amount isn't the session's.
+    :raises ApiError: when the amount isn't the session's, or it doesn't take this kind of method.
     """
     with world.store.transaction():
         session = _open_session(world, session_id)
@@ -153,8 +78,16 @@ def confirm(
                 param="payment_method",
                 code="parameter_missing",
             )
+        if method["type"] not in session["payment_method_types"]:
+            raise invalid(
+                f"The payment method type '{method['type']}' is invalid for this Checkout Session. "
+                f"It takes: {', '.join(session['payment_method_types'])}.",
+                param="payment_method",
+            )
         intent = _intent(world, session)
         session = _save(world, {**session, "payment_intent": intent["id"]})
+        if method["type"] != "card":
+            return _debit(world, session, intent, method)
         behaviour = _behaviour(world, method)
         if behaviour is Behaviour.DECLINED:
             return _decline(world, session, intent, method)
@@ -221,7 +154,7 @@ def _save(world: World, body: Json) -> Json:
 
 def _charge(world: World, session: Json, intent: Json, method: Json) -> Outcome:
     captured = intent["capture_method"] != "manual"
-    charge = payments.charge(intent, method, world.now(), failure=None, captured=captured)
+    charge = payments.charge(intent, method, world.now(), status="succeeded", captured=captured)
     amount = intent["amount"]
     if captured:
         moved = balance.move(world, charge, amount, type="charge")
@@ -245,12 +178,27 @@ def _charge(world: World, session: Json, intent: Json, method: Json) -> Outcome:
     return outcome
 
 
+def _debit(world: World, session: Json, intent: Json, method: Json) -> Outcome:
+    """Complete a session whose money comes some days later, or never."""
+    charge = payments.charge(intent, method, world.now(), status="pending")
+    world.store.add(charge)
+    events.record(world, "charge.pending", charge)
+    intent = {
+        **intent,
+        "last_payment_error": None,
+        "latest_charge": charge["id"],
+        "payment_method": method["id"],
+        "status": "processing",
+    }
+    return replace(_complete(world, session, method, intent), result="processing")
+
+
 def _behaviour(world: World, method: Json) -> Behaviour:
     return cards.BY_NUMBER[world.store.hidden(method["id"])["number"]].behaviour
 
 
 def _complete(world: World, session: Json, method: Json | None, intent: Json | None) -> Outcome:
-    billing = method["billing_details"] if method else payments.billing_details({})
+    billing = method["billing_details"] if method else payment_methods.billing_details({})
     email = session["customer_email"] or billing["email"]
     session = {
         **session,
@@ -267,10 +215,8 @@ def _complete(world: World, session: Json, method: Json | None, intent: Json | N
         session["automatic_tax"] = {**session["automatic_tax"], "status": "complete"}
     if intent is not None:
         intent = _save(world, {**intent, "customer": session["customer"]})
-        captured = intent["status"] == "succeeded"
-        session["payment_status"] = "paid" if captured else "unpaid"
-        name = "succeeded" if captured else "amount_capturable_updated"
-        events.record(world, f"payment_intent.{name}", intent)
+        session["payment_status"] = "paid" if intent["status"] == "succeeded" else "unpaid"
+        events.record(world, _TOLD[intent["status"]], intent)
     world.store.save(session)
     completed = events.record(world, "checkout.session.completed", session)
     return Outcome("paid", session, completed_event=completed["id"])
@@ -280,7 +226,7 @@ def _decline(world: World, session: Json, intent: Json, method: Json) -> Outcome
     error = card_error(
         "Your card was declined.", code="card_declined", decline_code="generic_decline"
     )
-    charge = payments.charge(intent, method, world.now(), failure=error.details, captured=False)
+    charge = payments.charge(intent, method, world.now(), status="failed", failure=error.details)
     world.store.add(charge)
     events.record(world, "charge.failed", charge)
     error.details["charge"] = charge["id"]

@@ -9,7 +9,7 @@ from . import balance, cards, disputes, events
 from .cards import Behaviour
 from .errors import ApiError, invalid, no_such
 from .objects import refunds
-from .store import Json
+from .store import Json, Where
 from .world import World
 
 Begins = Literal["succeeded", "pending", "requires_action"]
@@ -87,6 +87,19 @@ def settle(world: World, id: str, status: Settles) -> Json:
     if status == "failed":
         changes["failure_reason"] = "unknown"
     return _changed(world, refund, changes, failed=status == "failed")
+
+
+def settle_overdue(world: World, after_seconds: float) -> None:
+    """Have the refunds succeed that were pending for long enough."""
+    waiting = [
+        Where("status", "=", "pending"),
+        Where("created", "<=", world.clock.time() - after_seconds),
+    ]
+    if not world.store.find("refund", waiting, limit=1):
+        return
+    with world.store.transaction():
+        for refund in world.store.find("refund", waiting):
+            settle(world, refund["id"], "succeeded")
 
 
 def update(world: World, refund: Json, metadata: dict[str, str]) -> Json:

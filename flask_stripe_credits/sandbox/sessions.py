@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from ..money import Money, smallest_step
-from . import catalog, events
+from . import catalog, events, methods
 from .errors import invalid, no_such
 from .objects import checkout
 from .objects.catalog import line_item
@@ -51,7 +51,8 @@ def create(world: World, params: Json) -> Json:
     items = [_line_item(world, given, index) for index, given in enumerate(params["line_items"])]
     if len({item["currency"] for item in items}) > 1:
         raise invalid("All line items must use the same currency.", param="line_items")
-    session = checkout.session(params, items, url=world.url, now=world.now())
+    types = methods.offered(params, items[0]["currency"])
+    session = checkout.session(params, items, method_types=types, url=world.url, now=world.now())
     _check_total(session)
     hidden = {
         "line_items": items,

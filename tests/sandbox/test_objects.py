@@ -19,6 +19,8 @@ NEWEST = stripe.api_version >= "2026-09-30"
 STRIPES_WORDS = {
     "session": ["checkout.session"],
     "paid session": ["checkout.session"],
+    "debit on its way": ["checkout.session"],
+    "debit": ["checkout.session"],
     "line item": ["item"],
     "payment intent": ["payment_intent"],
     "payment method": ["payment_method"],
@@ -54,6 +56,17 @@ def dispute(client: stripe.StripeClient, sandbox: Sandbox) -> Any:
     return client.v1.disputes.retrieve(id, {"expand": ["charge.balance_transaction"]})
 
 
+def debited(client: stripe.StripeClient, sandbox: Sandbox, account: str, currency: str) -> Any:
+    price = {"currency": currency, "unit_amount": 900, "product_data": {"name": "Pack"}}
+    id = open_session(client, line_items=[{"price_data": price, "quantity": 1}]).id
+    sandbox.pay(id, account)
+    if currency == "eur":
+        sandbox.settle_payment(id)
+    return client.v1.checkout.sessions.retrieve(
+        id, {"expand": ["payment_intent.latest_charge", "payment_intent.payment_method"]}
+    )
+
+
 MADE: dict[str, Made] = {
     "session": lambda client, sandbox: open_session(client),
     "paid session": paid_session,
@@ -62,6 +75,8 @@ MADE: dict[str, Made] = {
     "product": lambda client, sandbox: client.v1.products.create({"name": "x"}),
     "payment intent": lambda client, sandbox: paid_session(client, sandbox).payment_intent,
     "charge": charge,
+    "debit on its way": lambda client, sandbox: debited(client, sandbox, "000123456789", "usd"),
+    "debit": lambda client, sandbox: debited(client, sandbox, "AT611904300234573201", "eur"),
     "refund": refund,
     "dispute": dispute,
     "inquiry": lambda client, sandbox: client.v1.disputes.retrieve(

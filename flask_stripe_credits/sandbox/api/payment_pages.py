@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import payments, sessions
+from .. import methods, payments, sessions
 from ..idempotency import Answer
 from ..params import Choice, Text, Whole
 from ..payments import Outcome
@@ -35,7 +35,7 @@ def confirm(call: Call) -> Json | Answer:
     sessions.get(world, call.id)
     method = None
     if "payment_method" in params:
-        method = payments.method_named(world, params["payment_method"])
+        method = methods.named(world, params["payment_method"])
     expected = params.get("expected_amount")
     return _answer(world, payments.confirm(world, call.id, method, expected_amount=expected))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .. import payments
-from ..errors import invalid, missing
+from .. import methods
+from ..errors import invalid
 from ..params import Choice, Email, Fields, Metadata, Text, Whole
 from ..store import Json
 from .customers import ADDRESS
@@ -34,6 +34,7 @@ def list_charges(call: Call) -> Json:
     return listed(call, "charge", "/v1/charges", exactly(call, "customer", "payment_intent"))
 
 
+_TYPES = ("card", "sepa_debit", "us_bank_account")
 _CARD = Fields(
     {
         "cvc": Text(4),
@@ -54,17 +55,29 @@ _BILLING_DETAILS = Fields(
         "billing_details": _BILLING_DETAILS,
         "card": _CARD,
         "metadata": Metadata(),
-        "type": Choice(("card",), later=("sepa_debit", "us_bank_account", "link")),
+        "sepa_debit": Fields({"iban": Text(34)}),
+        "type": Choice(_TYPES, later=("link",)),
+        "us_bank_account": Fields(
+            {
+                "account_holder_type": Choice(("company", "individual")),
+                "account_number": Text(17),
+                "account_type": Choice(("checking", "savings")),
+                "routing_number": Text(9),
+            }
+        ),
     },
     "type",
 )
 def create_payment_method(call: Call) -> Json:
-    card = call.params.get("card")
-    if not card:
-        raise missing("card")
+    card = call.params.get("card", {})
     if "token" in card and len(card) > 1:
         raise invalid("You may not give other card details beside card[token].", param="card")
-    return payments.create_method(call.world, call.params)
+    for type in _TYPES:
+        if type in call.params and type != call.params["type"]:
+            raise invalid(
+                f"The parameter {type} doesn't go with type={call.params['type']}.", param=type
+            )
+    return methods.create(call.world, call.params)
 
 
 @routes.get("/v1/payment_methods/<id>")

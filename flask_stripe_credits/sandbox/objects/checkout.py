@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..ids import new_id
 from ..store import Json
-from .payments import billing_details
+from .payment_methods import billing_details
 
 _DEFAULT_LIFETIME_SECONDS = 24 * 60 * 60
 _AS_GIVEN = (
@@ -25,11 +25,14 @@ _NO_TEXT = dict.fromkeys(
 )
 
 
-def session(params: Json, items: list[Json], *, url: str, now: int) -> Json:
+def session(
+    params: Json, items: list[Json], *, method_types: list[str], url: str, now: int
+) -> Json:
     """Return a new open session in payment mode.
 
     :param params: those of ``POST /v1/checkout/sessions``.
     :param items: its line items, at least one, all in one currency.
+    :param method_types: kinds of payment methods that its buyer may choose from.
     :param url: the sandbox's own address.
     """
     id = new_id("cs_test_")
@@ -61,7 +64,7 @@ def session(params: Json, items: list[Json], *, url: str, now: int) -> Json:
         "metadata": params.get("metadata", {}),
         "mode": "payment",
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": ["card"],
+        "payment_method_types": method_types,
         "payment_status": "no_payment_required" if total == 0 else "unpaid",
         "phone_number_collection": params.get("phone_number_collection", {"enabled": False}),
         "redirect_on_completion": "always",

@@ -1,61 +1,12 @@
-"""Payment methods, payment intents and charges."""
+"""Payment intents and charges."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from ..ids import new_id
 from ..store import Json
-
-NO_ADDRESS: Json = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
-
-
-def billing_details(params: Json) -> Json:
-    """Return billing details with every field of Stripe's, null where ``params`` has none."""
-    return {
-        "address": {**NO_ADDRESS, **(params.get("address") or {})},
-        "email": params.get("email"),
-        "name": params.get("name"),
-        "phone": params.get("phone"),
-        "tax_id": None,
-    }
-
-
-def payment_method(number: str, month: int, year: int, params: Json, now: int) -> Json:
-    """Return a card as a payment method; the number itself stays out of it."""
-    zip_given = bool((params.get("billing_details", {}).get("address") or {}).get("postal_code"))
-    return {
-        "id": new_id("pm_"),
-        "object": "payment_method",
-        "allow_redisplay": "limited",
-        "billing_details": billing_details(params.get("billing_details", {})),
-        "card": {
-            "brand": "visa",
-            "checks": {
-                "address_line1_check": None,
-                "address_postal_code_check": "pass" if zip_given else None,
-                "cvc_check": "pass",
-            },
-            "country": "US",
-            "display_brand": "visa",
-            "exp_month": month,
-            "exp_year": year,
-            "fingerprint": new_id("")[:16],
-            "funding": "credit",
-            "generated_from": None,
-            "last4": number[-4:],
-            "networks": {"available": ["visa"], "preferred": None},
-            "regulated_status": "unregulated",
-            "three_d_secure_usage": {"supported": True},
-            "wallet": None,
-        },
-        "created": now,
-        "customer": None,
-        "customer_account": None,
-        "livemode": False,
-        "metadata": params.get("metadata", {}),
-        "type": "card",
-    }
+from . import payment_methods
 
 
 def payment_intent(session: Json, data: Json, now: int) -> Json:
@@ -97,7 +48,7 @@ def payment_intent(session: Json, data: Json, now: int) -> Json:
                 "request_three_d_secure": "automatic",
             }
         },
-        "payment_method_types": ["card"],
+        "payment_method_types": session["payment_method_types"],
         "payment_record": None,
         "processing": None,
         "receipt_email": data.get("receipt_email"),
@@ -113,18 +64,25 @@ def payment_intent(session: Json, data: Json, now: int) -> Json:
     }
 
 
-def charge(intent: Json, method: Json, now: int, *, failure: Json | None, captured: bool) -> Json:
+def charge(
+    intent: Json,
+    method: Json,
+    now: int,
+    *,
+    status: Literal["succeeded", "pending", "failed"],
+    captured: bool = False,
+    failure: Json | None = None,
+) -> Json:
     """Return a charge of ``method`` for ``intent``.
 
-    :param failure: the card error that it ended with, or None.
     :param captured: whether the money moved, or is only held.
+    :param failure: the error that it ended with, or None.
     """
-    paid = failure is None
     return {
         "id": new_id("ch_"),
         "object": "charge",
         "amount": intent["amount"],
-        "amount_captured": intent["amount"] if paid and captured else 0,
+        "amount_captured": intent["amount"] if captured else 0,
         "amount_refunded": 0,
         "application": None,
         "application_fee": None,
@@ -132,7 +90,7 @@ def charge(intent: Json, method: Json, now: int, *, failure: Json | None, captur
         "balance_transaction": None,
         "billing_details": method["billing_details"],
         "calculated_statement_descriptor": "SANDBOX",
-        "captured": paid and captured,
+        "captured": captured,
         "created": now,
         "currency": intent["currency"],
         "customer": intent["customer"],
@@ -146,10 +104,10 @@ def charge(intent: Json, method: Json, now: int, *, failure: Json | None, captur
         "metadata": dict(intent["metadata"]),
         "on_behalf_of": None,
         "outcome": _outcome(failure),
-        "paid": paid,
+        "paid": status == "succeeded",
         "payment_intent": intent["id"],
         "payment_method": method["id"],
-        "payment_method_details": {"card": _charged_card(intent, method), "type": "card"},
+        "payment_method_details": payment_methods.as_charged(method, intent["amount"]),
         "radar_options": {},
         "receipt_email": intent["receipt_email"],
         "receipt_number": None,
@@ -161,7 +119,7 @@ def charge(intent: Json, method: Json, now: int, *, failure: Json | None, captur
         "source_transfer": None,
         "statement_descriptor": None,
         "statement_descriptor_suffix": intent["statement_descriptor_suffix"],
-        "status": "succeeded" if paid else "failed",
+        "status": status,
         "transfer": None,
         "transfer_data": None,
         "transfer_group": None,
@@ -188,24 +146,3 @@ def _outcome(failure: Json | None) -> Json:
             "type": "issuer_declined",
         }
     return outcome
-
-
-def _charged_card(intent: Json, method: Json) -> Json:
-    card = method["card"]
-    same = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding")
-    return {
-        **{key: card[key] for key in same},
-        "amount_authorized": intent["amount"],
-        "authorization_code": None,
-        "installments": None,
-        "last4": card["last4"],
-        "mandate": None,
-        "network": card["brand"],
-        "network_token": {"used": False},
-        "network_transaction_id": None,
-        "regulated_status": card["regulated_status"],
-        "setup_credential_usage": None,
-        "stored_credential_usage": None,
-        "three_d_secure": None,
-        "wallet": None,
-    }

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .. import cards
+from ..methods import not_a_test_card
 from ..params import is_email
-from ..payments import not_a_test_card
 from ..store import Json
 
 _EXPIRY = re.compile(r"(\d{1,2})\s*/?\s*(\d{4}|\d{2})\Z", re.ASCII)

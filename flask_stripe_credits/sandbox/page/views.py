@@ -11,7 +11,7 @@ from flask import Blueprint, Flask, Response, make_response, redirect, render_te
 from werkzeug.wrappers import Response as BaseResponse
 
 from ...money import Money
-from .. import payments, sessions
+from .. import methods, payments, sessions
 from ..cards import TEST_CARDS
 from ..deliveries import Courier
 from ..errors import ApiError
@@ -93,7 +93,7 @@ class _Till:
         if form.errors:
             return self._form(session, form, status=422)
         try:
-            method = payments.create_method(self._world, form.method_params()) if not free else None
+            method = methods.create(self._world, form.method_params()) if not free else None
             outcome = payments.confirm(self._world, id, method)
         except NotOpen as refusal:
             return _closed_page(refusal.session)
