@@ -1,0 +1,80 @@
+"""C03, C04, C05: a process that dies at any step of a delivery loses and doubles nothing."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from ..hosts import Host
+from ..naive import shops
+from .every_step import kill_at_every_step
+from .histories import PAID, PAID_LATE
+from .processes import ShopProcesses
+
+# The crash points of the catalogue, by the names that they have here.
+OF_A_PAYMENT = {
+    "after get_data": "read body",
+    "after verify": "verify",
+    "after parse": "parse",
+    "after BEGIN": "BEGIN",
+    "after the payment's lock": "INSERT credit_payments",
+    "after the purchase's lock": "SELECT credit_purchases",
+    "after grant": "INSERT credit_grants",
+    "before signal": "before signal",
+    "after the receiver's ledger": "INSERT ledger_entry",
+    "after signal": "after signal",
+    "after fact": "UPDATE credit_purchases",
+    "after inbox": "INSERT credit_webhook_events",
+    "before commit": "before COMMIT",
+    "after commit": "after COMMIT",
+    "before response": "before response",
+}
+NAIVE = (
+    shops.complete_then_signal,
+    shops.signal_then_complete,
+    shops.event_id_first,
+    shops.event_id_in_one_transaction,
+)
+
+
+@pytest.mark.parametrize("weapon", [signal.SIGKILL, signal.SIGTERM], ids=lambda s: s.name)
+def test_C03_C04_C05_killed_at_every_step_of_a_payment(
+    host: Host, tmp_path: Path, weapon: signal.Signals
+) -> None:
+    with ShopProcesses(host, tmp_path / "shop", trace=True) as shop:
+        outcome = kill_at_every_step(shop, PAID, weapon=weapon)
+    assert set(OF_A_PAYMENT.values()) <= set(outcome.steps)
+    assert outcome.killed_at == outcome.steps
+    assert outcome.wrong == {}
+    assert len(host.grants()) == len(outcome.steps) + 3
+
+
+def test_C03_killed_at_every_step_of_a_payment_that_takes_days(host: Host, tmp_path: Path) -> None:
+    with ShopProcesses(host, tmp_path / "shop", trace=True) as shop:
+        unpaid = kill_at_every_step(shop, PAID_LATE)
+        paid = kill_at_every_step(shop, PAID_LATE, number=2, before=(0,))
+    assert "INSERT credit_grants" not in unpaid.steps
+    assert "INSERT credit_grants" in paid.steps
+    assert (unpaid.killed_at, paid.killed_at) == (unpaid.steps, paid.steps)
+    assert (unpaid.wrong, paid.wrong) == ({}, {})
+
+
+@pytest.mark.parametrize("handler", NAIVE, ids=lambda handler: handler.__name__)
+def test_C03_the_usual_handlers_lose_or_double_when_killed(
+    host: Host, tmp_path: Path, handler: shops.Handler
+) -> None:
+    with ShopProcesses(host, tmp_path / "shop", trace=True, handler=handler) as shop:
+        outcome = kill_at_every_step(shop, PAID)
+    assert outcome.killed_at == outcome.steps
+    assert outcome.wrong
+
+
+def test_C03_a_handler_with_one_guarded_transaction_survives_too(
+    host: Host, tmp_path: Path
+) -> None:
+    """The harness asks for results, not for our way to them."""
+    with ShopProcesses(host, tmp_path / "shop", trace=True, handler=shops.guarded_update) as shop:
+        outcome = kill_at_every_step(shop, PAID)
+    assert outcome.wrong == {}
