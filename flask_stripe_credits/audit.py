@@ -1,0 +1,219 @@
+"""Check the invariants over the whole database: reads everything, writes nothing, asks nobody."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import sqlalchemy as sa
+
+from .facts import Reversals, Row, Verdict
+from .invariants import NOTHING_WENT_BACK, OVERDUE, Account, Breach, Rule, breaches_of
+from .reading import reading
+from .review_queue import count_waiting
+from .state import AppState
+
+BATCH = 1_000
+
+_COLUMNS = (
+    "id user_id amount_credits currency stripe_checkout_session_id stripe_payment_intent_id "
+    "session_completed_at paid_at failed_at expired_at amount_paid review_reason review_decision "
+    "reviewed_at reviewed_by review_note status amount_refunded credits_revoked completed_at"
+).split()
+_GRANT_COLUMNS = (
+    "purchase_id sequence user_id credits reason created_at delivered_at attempts last_error"
+).split()
+
+
+@dataclass(slots=True)
+class Audit:
+    """One run over all purchases. The figures are final when :meth:`breaches` has ended.
+
+    :ivar due, posted: credits of all purchases.
+    :ivar waiting: what waits for an operator, by name.
+    """
+
+    state: AppState
+    purchases: int = 0
+    grants: int = 0
+    due: int = 0
+    posted: int = 0
+    found: int = 0
+    waiting: dict[str, int] = field(default_factory=dict)
+
+    def breaches(self) -> Iterator[Breach]:
+        """Yield each breach, with bounded memory however many purchases there are.
+
+        A batch of purchases is read in one moment of the database with all that belongs to
+        them, so that live webhooks cause no false alarm and no transaction lasts long.
+
+        :raises DatabaseBusy, TablesOutOfDate: when the database can't be read.
+        """
+        for breach in itertools.chain(self._of_purchases(), self._of_all()):
+            self.found += 1
+            yield breach
+
+    def _of_purchases(self) -> Iterator[Breach]:
+        after = uuid.UUID(int=0)
+        allow_free = self.state.settings.allow_free
+        while accounts := self._next_batch(after):
+            after = accounts[-1].purchase["id"]
+            # Later than every row of the batch, whose clocks may be other machines'.
+            now = dt.datetime.now(dt.UTC)
+            for account in accounts:
+                self.purchases += 1
+                self.grants += len(account.grants)
+                self.posted += account.posted
+                self.due += account.due(allow_free=allow_free)
+                yield from breaches_of(account, allow_free=allow_free, now=now)
+
+    def _next_batch(self, after: uuid.UUID) -> list[Account]:
+        table = self.state.models.table(self.state.models.Purchase)
+        columns = [table.c[name] for name in _COLUMNS]
+        query = sa.select(*columns).where(table.c.id > after).order_by(table.c.id).limit(BATCH)
+        with reading(self.state) as connection:
+            purchases = connection.execute(query).mappings().all()
+            if not purchases:
+                return []
+            batch = _Batch(self.state, connection, after, purchases[-1]["id"])
+            grants, facts = batch.grants(), batch.facts()
+        nothing = _Facts()
+        accounts = []
+        for purchase in cast(Sequence[Row], purchases):
+            known = facts.get(purchase["id"], nothing)
+            its_grants = grants.get(purchase["id"], ())
+            accounts.append(Account(purchase, its_grants, known.reversals, known.foreign))
+        return accounts
+
+    def _of_all(self) -> Iterator[Breach]:
+        """What no purchase has, or two have."""
+        with reading(self.state) as connection:
+            self.waiting = _waiting(self.state, connection)
+            yield from _shared(self.state, connection)
+            yield from _strays(self.state, connection)
+
+
+@dataclass(slots=True)
+class _Facts:
+    """What went back of one payment."""
+
+    reversals: Reversals = NOTHING_WENT_BACK
+    foreign: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What belongs to the purchases of one range of ids."""
+
+    state: AppState
+    connection: sa.Connection
+    after: uuid.UUID
+    last: uuid.UUID
+
+    def grants(self) -> Mapping[uuid.UUID, Sequence[Row]]:
+        table = self.state.models.table(self.state.models.Grant)
+        query = (
+            sa.select(*(table.c[name] for name in _GRANT_COLUMNS))
+            .where(table.c.purchase_id > self.after, table.c.purchase_id <= self.last)
+            .order_by(table.c.purchase_id, table.c.sequence)
+        )
+        found: dict[uuid.UUID, list[Row]] = defaultdict(list)
+        for row in self.connection.execute(query).mappings():
+            found[row["purchase_id"]].append(cast(Row, row))
+        return found
+
+    def facts(self) -> Mapping[uuid.UUID, _Facts]:
+        models = self.state.models
+        refunds, disputes = models.table(models.Refund), models.table(models.Dispute)
+        found: dict[uuid.UUID, _Facts] = defaultdict(_Facts)
+        for row in self._reversals(refunds, refunds.c.live_rank < 30):
+            self._add(found[row["id"]], row, "refund", Reversals(refunded=row["amount"]))
+        for row in self._reversals(disputes, disputes.c.live_rank.between(10, 19)):
+            self._add(found[row["id"]], row, "dispute", Reversals(disputed=row["amount"]))
+        return found
+
+    def _reversals(self, table: sa.Table, live: sa.ColumnElement[bool]) -> Sequence[Row]:
+        """Refunds or disputes of the batch: those in another currency, and those that count."""
+        purchases = self.state.models.table(self.state.models.Purchase)
+        (key,) = table.primary_key.columns
+        same_payment = table.c.stripe_payment_intent_id == purchases.c.stripe_payment_intent_id
+        foreign = table.c.currency != purchases.c.currency
+        query = (
+            sa.select(
+                purchases.c.id,
+                key.label("key"),
+                table.c.amount,
+                table.c.currency,
+                foreign.label("foreign"),
+            )
+            .join(table, same_payment)
+            .where(purchases.c.id > self.after, purchases.c.id <= self.last)
+            .where(sa.or_(live, foreign))
+        )
+        return cast(Sequence[Row], self.connection.execute(query).mappings().all())
+
+    @staticmethod
+    def _add(facts: _Facts, row: Row, kind: str, reversals: Reversals) -> None:
+        if row["foreign"]:
+            facts.foreign.append(f"{kind} {row['key']} is in {row['currency']}")
+            return
+        facts.reversals = Reversals(
+            facts.reversals.refunded + reversals.refunded,
+            facts.reversals.disputed + reversals.disputed,
+        )
+
+
+def _shared(state: AppState, connection: sa.Connection) -> Iterator[Breach]:
+    """Checkout sessions and payments of several purchases: one payment would pay for both."""
+    purchases = state.models.table(state.models.Purchase)
+    for name in ("stripe_checkout_session_id", "stripe_payment_intent_id"):
+        column = purchases.c[name]
+        query = (
+            sa.select(column, sa.func.count())
+            .where(column.is_not(None))
+            .group_by(column)
+            .having(sa.func.count() > 1)
+        )
+        for value, count in connection.execute(query):
+            yield Breach(Rule.SHARED, f"{count} purchases have the {name} {value}")
+
+
+def _strays(state: AppState, connection: sa.Connection) -> Iterator[Breach]:
+    """Grants and events of purchases that aren't there."""
+    models = state.models
+    purchases, grants = models.table(models.Purchase), models.table(models.Grant)
+    events = models.table(models.WebhookEvent)
+    missing = purchases.c.id.is_(None)
+    stray_grants = (
+        sa.select(grants.c.id, grants.c.credits, grants.c.purchase_id)
+        .outerjoin(purchases, purchases.c.id == grants.c.purchase_id)
+        .where(missing)
+        .execution_options(yield_per=BATCH)
+    )
+    for row in connection.execute(stray_grants):
+        problem = f"grant {row.id} of {row.credits} credits belongs to no purchase"
+        yield Breach(Rule.STRAY, problem, str(row.purchase_id))
+    stray_events = (
+        sa.select(events.c.stripe_event_id, events.c.verdict, events.c.purchase_id)
+        .outerjoin(purchases, purchases.c.id == events.c.purchase_id)
+        .where(missing, events.c.purchase_id.is_not(None), events.c.verdict != Verdict.ORPHAN)
+        .execution_options(yield_per=BATCH)
+    )
+    for row in connection.execute(stray_events):
+        problem = f"event {row.stripe_event_id} ({row.verdict}) is about a purchase that is gone"
+        yield Breach(Rule.STRAY, problem, str(row.purchase_id))
+
+
+def _waiting(state: AppState, connection: sa.Connection) -> dict[str, int]:
+    counts = count_waiting(state.models, connection)
+    events = state.models.table(state.models.WebhookEvent)
+    overdue = dt.datetime.now(dt.UTC) - OVERDUE
+    failed = sa.select(sa.func.count()).where(
+        events.c.verdict == Verdict.FAILED, events.c.received_at < overdue
+    )
+    return counts | {"failed event": connection.execute(failed).scalar_one()}

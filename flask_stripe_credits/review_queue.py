@@ -1,0 +1,99 @@
+"""What waits for an operator: purchases in review, events in review, and orphans."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from .facts import PurchaseStatus, Verdict
+from .models import Models
+from .reading import reading
+from .state import AppState
+
+_PURCHASE, _EVENT, _ORPHAN = "purchase", "event", "orphan"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One thing to decide on.
+
+    :ivar kind: ``purchase``, ``event`` (about something that isn't its purchase's) or ``orphan``
+        (an event whose purchase is missing).
+    :ivar id: what to give to the command: a purchase's id or an event's.
+    :ivar object_id: the session, refund, dispute or charge at Stripe.
+    :ivar since: when it was last touched.
+    """
+
+    kind: str
+    id: str
+    purchase_id: str | None
+    object_id: str | None
+    reason: str | None
+    since: dt.datetime
+
+
+def waiting(state: AppState) -> Iterator[Waiting]:
+    """Yield everything that waits, purchases first, oldest first."""
+    with reading(state) as connection:
+        for kind, query in _queries(state.models).items():
+            ordered = query.order_by(sa.literal_column("since")).execution_options(yield_per=1_000)
+            for row in connection.execute(ordered):
+                purchase_id = None if row.purchase_id is None else str(row.purchase_id)
+                id = str(row.id)
+                yield Waiting(kind, id, purchase_id, row.object_id, row.reason, row.since)
+
+
+def count_waiting(models: Models, connection: sa.Connection) -> dict[str, int]:
+    """Return how many of each kind wait."""
+    counted = sa.func.count()
+    return {
+        kind: connection.execute(sa.select(counted).select_from(query.subquery())).scalar_one()
+        for kind, query in _queries(models).items()
+    }
+
+
+def _queries(models: Models) -> dict[str, sa.Select[Any]]:
+    return {_PURCHASE: _purchases(models), _EVENT: _events(models), _ORPHAN: _orphans(models)}
+
+
+def _purchases(models: Models) -> sa.Select[Any]:
+    c = models.table(models.Purchase).c
+    return sa.select(
+        c.id,
+        c.id.label("purchase_id"),
+        c.stripe_checkout_session_id.label("object_id"),
+        c.review_reason.label("reason"),
+        c.updated_at.label("since"),
+    ).where(c.status == PurchaseStatus.REVIEW)
+
+
+def _events(models: Models) -> sa.Select[Any]:
+    """Events that were flagged by themselves; the others' purchases are in review instead."""
+    events, log = models.table(models.WebhookEvent).c, models.table(models.AuditLog).c
+    return _told(events, log.details["reason"].as_string()).where(
+        events.verdict == Verdict.REVIEW,
+        log.purchase_id == events.purchase_id,
+        log.action == f"event.{Verdict.REVIEW}",
+        log.details["cause"].as_string() == events.stripe_event_id,
+    )
+
+
+def _orphans(models: Models) -> sa.Select[Any]:
+    events, purchases = models.table(models.WebhookEvent).c, models.table(models.Purchase).c
+    rebuilt = sa.exists().where(purchases.id == events.purchase_id)
+    missing = sa.literal("the purchase is missing")
+    return _told(events, missing).where(events.verdict == Verdict.ORPHAN, ~rebuilt)
+
+
+def _told(events: Any, reason: sa.ColumnElement[str]) -> sa.Select[Any]:
+    return sa.select(
+        events.stripe_event_id.label("id"),
+        events.purchase_id,
+        events.object_id,
+        reason.label("reason"),
+        events.received_at.label("since"),
+    )
