@@ -17,6 +17,7 @@ from .invariants import NOTHING_WENT_BACK, OVERDUE, Account, Breach, Rule, breac
 from .reading import reading
 from .review_queue import count_waiting
 from .state import AppState
+from .statements import dispute_is_live, refund_is_live
 
 BATCH = 1_000
 
@@ -131,9 +132,9 @@ class _Batch:
         models = self.state.models
         refunds, disputes = models.table(models.Refund), models.table(models.Dispute)
         found: dict[uuid.UUID, _Facts] = defaultdict(_Facts)
-        for row in self._reversals(refunds, refunds.c.live_rank < 30):
+        for row in self._reversals(refunds, refund_is_live(refunds.c.live_rank)):
             self._add(found[row["id"]], row, "refund", Reversals(refunded=row["amount"]))
-        for row in self._reversals(disputes, disputes.c.live_rank.between(10, 19)):
+        for row in self._reversals(disputes, dispute_is_live(disputes.c.live_rank)):
             self._add(found[row["id"]], row, "dispute", Reversals(disputed=row["amount"]))
         return found
 

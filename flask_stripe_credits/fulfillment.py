@@ -23,7 +23,7 @@ from .facts import (
     Reversals,
     Verdict,
     posts_nothing,
-    status_of,
+    results_of,
     target,
 )
 from .signals import purchase_expired, purchase_failed, purchase_flagged
@@ -106,12 +106,7 @@ def fulfill(
     posted = sums.posted + due
     if due > 0 and row["completed_at"] is None:
         row["completed_at"] = uow.now
-    row["amount_refunded"] = min(reversals.refunded, row["amount_paid"] or 0)
-    # Also where everything went back before anything was granted: no order of events matters.
-    was_due = row["paid_at"] is not None and not posts_nothing(row)
-    gone = row["amount_credits"] - posted if row["completed_at"] or was_due else 0
-    row["credits_revoked"] = gone
-    row["status"] = status_of(row, reversals)
+    row |= results_of(row, reversals, posted)
     if due != 0:
         reason = _reason(recorded.reasons, reversals, due, sums.sequence)
         _grant(uow, row, due, sums.sequence + 1, reason, cause)

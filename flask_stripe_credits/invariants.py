@@ -6,9 +6,8 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from .facts import Decision, Reversals, Row, posts_nothing, status_of, target
+from .facts import Decision, Reversals, Row, posts_nothing, results_of, target
 
 # Facts and grants are written together, so a moment would do; nobody is woken up for a moment.
 OVERDUE = dt.timedelta(minutes=5)
@@ -173,16 +172,6 @@ def _results(account: Account, due: int) -> _Found:
     for name, value in expected.items():
         if purchase[name] != value:
             yield Rule.RESULT, f"{name} is {purchase[name]}, the facts say {value}"
-
-
-def results_of(purchase: Row, reversals: Reversals, posted: int) -> dict[str, Any]:
-    was_due = purchase["paid_at"] is not None and not posts_nothing(purchase)
-    granted = purchase["completed_at"] is not None or was_due
-    return {
-        "amount_refunded": min(reversals.refunded, purchase["amount_paid"] or 0),
-        "credits_revoked": purchase["amount_credits"] - posted if granted else 0,
-        "status": status_of(purchase, reversals),
-    }
 
 
 def _facts(account: Account) -> _Found:

@@ -16,6 +16,7 @@ from .results import Decision as Decision
 from .results import PurchaseStatus as PurchaseStatus
 from .results import Reversals as Reversals
 from .results import posts_nothing as posts_nothing
+from .results import results_of as results_of
 from .results import status_of as status_of
 from .results import target as target
 from .reversals import Funds as Funds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from .recorded import Row
 
@@ -61,6 +62,22 @@ def posts_nothing(purchase: Row) -> bool:
     """Whether an operator has to decide first, or decided that nothing changes any more."""
     undecided = purchase["review_reason"] is not None and purchase["review_decision"] is None
     return undecided or purchase["review_decision"] == Decision.DISMISSED
+
+
+def results_of(purchase: Row, reversals: Reversals, posted: int) -> dict[str, Any]:
+    """Compute the columns that follow: amount_refunded, credits_revoked and status.
+
+    :param purchase: the row with all facts in it, and ``completed_at``.
+    :param posted: whole credits, the sum of all its grants.
+    """
+    # Also where everything went back before anything was granted: no order of events matters.
+    was_due = purchase["paid_at"] is not None and not posts_nothing(purchase)
+    was_due = was_due or purchase["completed_at"] is not None
+    return {
+        "amount_refunded": min(reversals.refunded, purchase["amount_paid"] or 0),
+        "credits_revoked": purchase["amount_credits"] - posted if was_due else 0,
+        "status": status_of(purchase, reversals),
+    }
 
 
 def status_of(purchase: Row, reversals: Reversals) -> PurchaseStatus:
