@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import math
-import time
 import uuid
 from dataclasses import dataclass
 from typing import Any, cast
@@ -20,17 +19,15 @@ import sqlalchemy as sa
 from flask import Flask, current_app
 
 from .catalog import find_active_package
+from .checkout_limits import claim_superseded, is_unclaimed, make_room, refuse_too_many
 from .checkout_params import apply_hook, build_params, expiry
 from .errors import (
-    GatewayError,
     GatewayRejected,
     GatewayUnavailable,
     KeyInFlight,
     KeyReused,
-    TooManySessions,
 )
-from .facts import PurchaseStatus, Row, SessionNews, record_session
-from .fulfillment import settle
+from .facts import PurchaseStatus, Row
 from .origins import origin_of
 from .signals import purchase_created
 from .snapshots import PurchaseSnapshot
@@ -44,9 +41,6 @@ logger = logging.getLogger(__name__)
 LEASE = dt.timedelta(seconds=30)
 # A double click within this time gets the session that is already open.
 REUSE = dt.timedelta(minutes=10)
-HOUR = dt.timedelta(hours=1)
-# After this long no further session of the same buyer is closed before the new one is opened.
-LONGEST_MAKING_ROOM_SECONDS = 1.0
 # Stripe refuses an expiry nearer than 30 minutes.
 NEAREST_EXPIRY_SECONDS = 1_860
 
@@ -85,14 +79,20 @@ class OpenedCheckout:
 class _Claim:
     row: Row
     is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    checkout: OpenedCheckout
     superseded_sessions: tuple[str, ...] = ()
 
 
 def open_checkout(state: AppState, request: CheckoutRequest) -> OpenedCheckout:
     """Create or resume the purchase that ``request`` means and open its Checkout Session.
 
-    Commits twice and calls Stripe in between, never inside a transaction. Safe to repeat: with
-    an idempotency key for ever, without one for ten minutes. Sends ``purchase_created``.
+    Commits twice and calls Stripe in between, never inside a transaction; then closes the user's
+    oldest sessions beyond the cap. Safe to repeat: with an idempotency key for ever, without one
+    for ten minutes. Sends ``purchase_created``.
 
     :raises PackageNotFound: no active package has this code.
     :raises TooManySessions: the user reached the hourly limit.
@@ -106,9 +106,10 @@ def open_checkout(state: AppState, request: CheckoutRequest) -> OpenedCheckout:
     if claim.is_open:
         keyed = request.idempotency_key is not None
         return OpenedCheckout(PurchaseSnapshot.of(claim.row), created=keyed)
-    _make_room(state, claim.superseded_sessions)
     session = _open_session(state, claim.row)
-    return in_transaction(state, lambda uow: _store_session(uow, claim.row, session))
+    stored = in_transaction(state, lambda uow: _store_session(uow, claim.row, session))
+    make_room(state, stored.superseded_sessions)
+    return stored.checkout
 
 
 def _claim(uow: UnitOfWork, request: CheckoutRequest) -> _Claim:
@@ -151,6 +152,7 @@ def _find_recent(uow: UnitOfWork, request: CheckoutRequest) -> Row | None:
             c.status == PurchaseStatus.PENDING,
             c.created_at > uow.now - REUSE,
             sa.or_(c.expires_at.is_(None), c.expires_at > uow.now),
+            sa.or_(c.checkout_url.is_(None), is_unclaimed(c, uow.now)),
             packages.c.is_active,
             packages.c.credits == c.amount_credits,
             packages.c.unit_amount == c.unit_amount,
@@ -186,7 +188,7 @@ def _resume(uow: UnitOfWork, row: Row, request: CheckoutRequest) -> Row:
 
 
 def _insert(uow: UnitOfWork, request: CheckoutRequest) -> _Claim:
-    _refuse_too_many(uow, request.user_id)
+    refuse_too_many(uow, request.user_id)
     package = find_active_package(uow, request.package_code)
     row: dict[str, Any] = dict.fromkeys(uow.models.table(uow.models.Purchase).c.keys())
     row |= {
@@ -212,7 +214,7 @@ def _insert(uow: UnitOfWork, request: CheckoutRequest) -> _Claim:
     }
     row["checkout_params"] = _params(uow, row, package, request)
     uow.execute(uow.sql.insert_purchase, row)
-    return _Claim(row, is_open=False, superseded_sessions=_superseded(uow, row))
+    return _Claim(row, is_open=False)
 
 
 def _params(uow: UnitOfWork, row: Row, package: Row, request: CheckoutRequest) -> dict[str, Any]:
@@ -231,39 +233,6 @@ def _params(uow: UnitOfWork, row: Row, package: Row, request: CheckoutRequest) -
         return params
     with uow.host_session():
         return apply_hook(hook, purchase, params)
-
-
-def _refuse_too_many(uow: UnitOfWork, user_id: str) -> None:
-    purchases = uow.models.table(uow.models.Purchase)
-    limit = uow.state.settings.max_sessions_per_hour
-    created_at = purchases.c.created_at
-    newest = uow.execute(
-        sa.select(created_at)
-        .where(purchases.c.user_id == user_id, created_at > uow.now - HOUR)
-        .order_by(created_at.desc())
-        .limit(limit)
-    )
-    times = newest.scalars().all()
-    if len(times) >= limit:
-        raise TooManySessions(max(1, math.ceil((times[-1] + HOUR - uow.now).total_seconds())))
-
-
-def _superseded(uow: UnitOfWork, row: Row) -> tuple[str, ...]:
-    """The oldest open sessions beyond the cap, which make room so that nobody is locked out."""
-    c = uow.models.table(uow.models.Purchase).c
-    found = uow.execute(
-        sa.select(c.stripe_checkout_session_id)
-        .where(
-            c.user_id == row["user_id"],
-            c.id != row["id"],
-            c.status == PurchaseStatus.PENDING,
-            c.stripe_checkout_session_id.is_not(None),
-            c.expires_at > uow.now,
-        )
-        .order_by(c.created_at.desc(), c.id)
-        .offset(uow.state.settings.max_open_sessions - 1)
-    )
-    return tuple(found.scalars().all())
 
 
 def _open_session(state: AppState, row: Row) -> CheckoutSession:
@@ -323,7 +292,9 @@ def _release(state: AppState, row: Row, *, next_attempt: bool) -> None:
     )
 
 
-def _store_session(uow: UnitOfWork, claimed: Row, session: CheckoutSession) -> OpenedCheckout:
+def _store_session(uow: UnitOfWork, claimed: Row, session: CheckoutSession) -> _Stored:
+    # Whoever stores last sees all that is open.
+    uow.execute(uow.sql.lock_buyer, {"user_id": claimed["user_id"], "created_at": uow.now})
     row = cast(
         Row,
         uow.execute(uow.sql.lock_purchase, {"purchase_id": claimed["id"]}).mappings().one(),
@@ -331,7 +302,7 @@ def _store_session(uow: UnitOfWork, claimed: Row, session: CheckoutSession) -> O
     taken = row["checkout_url"] is not None
     if taken or row["stripe_checkout_session_id"] not in (None, session.id):
         # Another request of this purchase was faster; its session is the one.
-        return OpenedCheckout(PurchaseSnapshot.of(row), created=False)
+        return _Stored(OpenedCheckout(PurchaseSnapshot.of(row), created=False))
     changes = {
         "stripe_checkout_session_id": session.id,
         "checkout_url": session.url,
@@ -343,7 +314,7 @@ def _store_session(uow: UnitOfWork, claimed: Row, session: CheckoutSession) -> O
     purchase = PurchaseSnapshot.of({**row, **changes})
     app: Flask = cast(Any, current_app)._get_current_object()
     uow.after_commit(lambda: _told(app, purchase))
-    return OpenedCheckout(purchase, created=True)
+    return _Stored(OpenedCheckout(purchase, created=True), claim_superseded(uow, row))
 
 
 def _told(app: Flask, purchase: PurchaseSnapshot) -> None:
@@ -353,29 +324,3 @@ def _told(app: Flask, purchase: PurchaseSnapshot) -> None:
         purchase.stripe_checkout_session_id,
     )
     purchase_created.send(app, purchase=purchase)
-
-
-def _make_room(state: AppState, session_ids: tuple[str, ...]) -> None:
-    """Close the sessions at Stripe, as many as the buyer can wait for.
-
-    What is left is closed with the next purchase, or by itself within a day.
-    """
-    until = time.monotonic() + LONGEST_MAKING_ROOM_SECONDS
-    for session_id in session_ids:
-        try:
-            _expire(state, session_id)
-        except GatewayError as error:
-            logger.warning("checkout session %s could not be expired: %s", session_id, error)
-            if isinstance(error, GatewayUnavailable):
-                return
-        if time.monotonic() > until:
-            return
-
-
-def _expire(state: AppState, session_id: str) -> None:
-    session = state.gateway.expire_checkout_session(session_id)
-    settle(
-        state,
-        lambda uow: record_session(uow, session, SessionNews.EXPIRED),
-        cause="open session limit",
-    )

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from flask_stripe_credits import checkout, signals
+from flask_stripe_credits import checkout, checkout_limits, signals
 from flask_stripe_credits.sandbox import Sandbox
 
 from .hosts import PREFIX, Host
@@ -505,7 +505,7 @@ def test_D07_only_so_much_time_is_spent_on_closing_sessions(
     codes = ("starter", "standard", "pro")
     opened = [(buy(database_host, code=code).json or {})["session_id"] for code in codes]
     host = new_shop(url, STRIPE_CREDITS_MAX_OPEN_SESSIONS=1)
-    monkeypatch.setattr(checkout, "LONGEST_MAKING_ROOM_SECONDS", 0.0)
+    monkeypatch.setattr(checkout_limits, "LONGEST_MAKING_ROOM_SECONDS", 0.0)
     assert buy(host, code="enterprise").status_code == 201
     assert sorted(stripe.session(session)["status"] for session in opened) == [
         "expired",

@@ -14,7 +14,7 @@ import pytest
 import stripe as stripe_library
 from stripe import _http_client
 
-from flask_stripe_credits import checkout, gateway
+from flask_stripe_credits import checkout_limits, gateway
 from flask_stripe_credits.config import read_settings
 from flask_stripe_credits.errors import (
     GatewayError,
@@ -163,14 +163,14 @@ def test_S12_D07_all_that_one_request_may_wait_for_stays_below_a_workers_timeout
     program = """
 import random, json
 from stripe import RequestsClient
-from flask_stripe_credits import checkout, gateway
+from flask_stripe_credits import checkout, checkout_limits, gateway
 client = RequestsClient()
 random.uniform = lambda low, high: high
 sleeps = sum(client._sleep_time_seconds(n + 1) for n in range(gateway.MAX_NETWORK_RETRIES))
 tries = (gateway.MAX_NETWORK_RETRIES + 1) * (
     gateway.CONNECT_TIMEOUT_SECONDS + gateway.READ_TIMEOUT_SECONDS
 )
-room = checkout.LONGEST_MAKING_ROOM_SECONDS + gateway.IMPATIENT_TIMEOUT_SECONDS
+room = checkout_limits.LONGEST_MAKING_ROOM_SECONDS + gateway.IMPATIENT_TIMEOUT_SECONDS
 print(json.dumps([tries + sleeps, room, checkout.LEASE.total_seconds()]))
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -322,7 +322,7 @@ def test_constants_are_what_the_tests_make_small() -> None:
     assert gateway.MAX_NETWORK_RETRIES == 2
     assert gateway.READ_TIMEOUT_SECONDS < 1
     assert _http_client.HTTPClient.INITIAL_DELAY < 0.1
-    assert checkout.LONGEST_MAKING_ROOM_SECONDS == 1.0
+    assert checkout_limits.LONGEST_MAKING_ROOM_SECONDS == 1.0
 
 
 def test_D01_a_lost_answer_is_asked_for_again_with_the_same_key(stripe: Sandbox) -> None:
