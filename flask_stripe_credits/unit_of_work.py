@@ -173,26 +173,42 @@ class UnitOfWork:
             connection.exec_driver_sql(begin)
             self._begun_by_hand = self.owns_connection
 
-    def _end_transaction(self, word: str) -> None:
-        if self._begun_by_hand and not self.connection.invalidated:
-            self.connection.exec_driver_sql(word)
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        committed = False
         try:
             if error is None:
-                self._end_transaction("COMMIT")
+                if self._begun_by_hand:
+                    self.connection.exec_driver_sql("COMMIT")
                 self._transaction.commit()
+                committed = True
             elif self._transaction.is_active:
-                self._end_transaction("ROLLBACK")
                 self._transaction.rollback()
         finally:
             if self.owns_connection:
+                if not committed:
+                    self._roll_back_in_the_driver()
                 self.connection.close()
+
+    def _roll_back_in_the_driver(self) -> None:
+        """End what SQLAlchemy doesn't: it would come back from the pool with its locks and writes.
+
+        After a COMMIT that failed it sends no ROLLBACK, and where the driver is in autocommit
+        mode its own sends nothing.
+        """
+        if self.connection.invalidated or self.connection.closed:
+            return
+        driver: Any = self.connection.connection.dbapi_connection
+        try:
+            driver.rollback()
+            if self._begun_by_hand and getattr(driver, "in_transaction", True):
+                driver.cursor().execute("ROLLBACK")
+        except self.connection.dialect.loaded_dbapi.Error:
+            self.connection.invalidate()
 
     def execute(
         self, statement: sa.Executable, params: Mapping[str, Any] | None = None

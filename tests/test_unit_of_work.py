@@ -24,6 +24,7 @@ from flask_stripe_credits.unit_of_work import (
     in_transaction,
 )
 
+from .driver_modes import SQLITE_MODES, prepare
 from .hosts import Host, make_host
 from .parallel import in_parallel
 
@@ -291,21 +292,11 @@ class TestAfterTheCommit:
 class TestSQLiteModes:
     """Whatever the driver was told, there is one transaction with the write lock from its start."""
 
-    MODES: ClassVar[dict[str, dict[str, Any]]] = {
-        "default": {},
-        "deferred": {"connect_args": {"isolation_level": "DEFERRED"}},
-        "immediate": {"connect_args": {"isolation_level": "IMMEDIATE"}},
-        "exclusive": {"connect_args": {"isolation_level": "EXCLUSIVE"}},
-        "driver never begins": {"connect_args": {"isolation_level": None}},
-        "autocommit": {"isolation_level": "AUTOCOMMIT"},
-        "begin event": {"connect_args": {"isolation_level": None}},
-    }
-
     @pytest.fixture(params=["delete", "wal"])
     def journal_mode(self, request: pytest.FixtureRequest) -> str:
         return str(request.param)
 
-    @pytest.fixture(params=MODES)
+    @pytest.fixture(params=SQLITE_MODES)
     def mode_host(
         self,
         request: pytest.FixtureRequest,
@@ -317,21 +308,9 @@ class TestSQLiteModes:
         host = _booking_host(
             new_database("sqlite"),
             self._before_booking,
-            SQLALCHEMY_ENGINE_OPTIONS=self.MODES[request.param],
+            SQLALCHEMY_ENGINE_OPTIONS=SQLITE_MODES[request.param],
         )
-        engine = _engine(host)
-        engine.dispose()
-
-        @sa.event.listens_for(engine, "connect")
-        def set_journal_mode(connection: Any, record: Any) -> None:
-            connection.execute(f"PRAGMA journal_mode={journal_mode}")
-
-        if request.param == "begin event":
-
-            @sa.event.listens_for(engine, "begin")
-            def begin(connection: sa.Connection) -> None:
-                connection.exec_driver_sql("BEGIN")
-
+        prepare(host, request.param, journal_mode)
         return host
 
     def _before_booking(self, host: Host, grant: GrantSnapshot, session: Session) -> None:
