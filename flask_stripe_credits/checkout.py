@@ -177,6 +177,9 @@ def _resume(uow: UnitOfWork, row: Row, request: CheckoutRequest) -> Row:
         remaining = min(LEASE, claimed_until - uow.now)
         raise KeyInFlight(math.ceil(remaining.total_seconds()))
     changes: dict[str, Any] = {"checkout_claimed_until": uow.now + LEASE}
+    if row["expired_at"] is not None:
+        # Reconciliation found that it was never opened; now it is.
+        changes |= {"expired_at": None, "status": PurchaseStatus.PENDING}
     params, seconds = row["checkout_params"], uow.state.settings.session_expires_seconds
     if params.get("expires_at", math.inf) < uow.now.timestamp() + NEAREST_EXPIRY_SECONDS:
         fresh = {} if seconds is None else {"expires_at": expiry(seconds, uow.now)}

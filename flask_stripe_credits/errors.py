@@ -143,6 +143,10 @@ class GatewayKeyRefused(GatewayRejected):
     """Stripe refused our API key."""
 
 
+class RebuildRefused(StripeCreditsError):
+    """A purchase can't be made again from what was typed; nothing was written."""
+
+
 class WebhookError(StripeCreditsError):
     """A webhook delivery that can't be taken."""
 

@@ -8,10 +8,9 @@ import logging
 import sqlalchemy as sa
 
 from .errors import GatewayError, NotConfigured
-from .facts import PurchaseStatus, Row, SessionNews, record_session
+from .facts import PurchaseStatus, Row, news_of, record_session
 from .fulfillment import settle
 from .state import AppState
-from .stripe_objects import CheckoutSession
 from .unit_of_work import in_transaction
 
 logger = logging.getLogger(__name__)
@@ -41,17 +40,11 @@ def settle_from_stripe(state: AppState, purchase: Row) -> bool:
     except (GatewayError, NotConfigured) as error:
         logger.warning("Stripe could not be asked about %s: %s", session_id, error)
         return False
-    news = _news(session)
+    news = news_of(session)
     if news is None:
         return False
     settle(state, lambda uow: record_session(uow, session, news), cause="return page")
     return True
-
-
-def _news(session: CheckoutSession) -> SessionNews | None:
-    if session.status == "complete":
-        return SessionNews.COMPLETED
-    return SessionNews.EXPIRED if session.status == "expired" else None
 
 
 def _is_my_turn(state: AppState, purchase: Row) -> bool:

@@ -49,6 +49,7 @@ class CheckoutSession:
     site: str | None
     purchase_id: uuid.UUID | None
     url: str | None
+    created: dt.datetime | None
     expires_at: dt.datetime | None
 
     @classmethod
@@ -78,6 +79,7 @@ class CheckoutSession:
             purchase_id=parse_uuid(metadata.get(PURCHASE_MARKER))
             or parse_uuid(payload.get("client_reference_id")),
             url=_text(payload, "url"),
+            created=_time(payload, "created"),
             expires_at=_time(payload, "expires_at"),
         )
 
@@ -96,6 +98,7 @@ class Refund:
     amount: int | None
     currency: str | None
     status: str | None
+    created: dt.datetime | None = None
 
     @classmethod
     def from_payload(cls, payload: object) -> Refund:
@@ -111,6 +114,7 @@ class Refund:
             amount=_amount(payload, "amount"),
             currency=_currency(payload),
             status=_text(payload, "status"),
+            created=_time(payload, "created"),
         )
 
 
@@ -127,6 +131,7 @@ class Dispute:
     currency: str | None
     status: str | None
     withdrawals: int
+    created: dt.datetime | None = None
 
     @classmethod
     def from_payload(cls, payload: object) -> Dispute:
@@ -144,6 +149,7 @@ class Dispute:
             currency=_currency(payload),
             status=_text(payload, "status"),
             withdrawals=min(len(moved), 2) if isinstance(moved, list) else 0,
+            created=_time(payload, "created"),
         )
 
 

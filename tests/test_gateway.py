@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 import os
@@ -45,6 +46,8 @@ PARAMS: dict[str, Any] = {
     ],
 }
 
+SINCE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
 
 def gateway_to(url: str, key: str = SECRET) -> Gateway:
     return Gateway(read_settings({"STRIPE_SECRET_KEY": key, "STRIPE_CREDITS_API_BASE": url}, {}))
@@ -62,7 +65,15 @@ def _quick(quick_retries: None) -> None:
 CALLS: dict[str, Callable[[Gateway], object]] = {
     "create_checkout_session": create,
     "retrieve_checkout_session": lambda g: g.retrieve_checkout_session("cs_test_1"),
+    "find_checkout_session": lambda g: g.find_checkout_session("cs_test_1"),
+    "page_checkout_sessions": lambda g: g.page_checkout_sessions(since=SINCE),
+    "page_refunds": lambda g: g.page_refunds(since=SINCE),
+    "page_disputes": lambda g: g.page_disputes(since=SINCE),
+    "page_refunds_of": lambda g: g.page_refunds_of("pi_1"),
+    "page_disputes_of": lambda g: g.page_disputes_of("pi_1"),
+    "has_payment_failed": lambda g: g.has_payment_failed("pi_1"),
     "expire_checkout_session": lambda g: g.expire_checkout_session("cs_test_1"),
+    "list_refunds_of": lambda g: g.list_refunds_of("pi_1"),
     "retrieve_product": lambda g: g.retrieve_product("prod_1"),
     "list_products": lambda g: g.list_products(),
     "create_product": lambda g: g.create_product({"name": "x"}, idempotency_key="k"),
@@ -189,7 +200,7 @@ def count(stub: StripeStub, call: Callable[[Gateway], object]) -> int:
 def test_only_what_nobody_waits_for_impatiently_is_tried_again(stub: StripeStub) -> None:
     stub.answer({"error": {"type": "api_error"}}, 500)
     for name, call in CALLS.items():
-        once = name == "expire_checkout_session"
+        once = name in ("expire_checkout_session", "list_refunds_of")
         assert count(stub, call) == (1 if once else 3), name
     assert count(stub, lambda g: g.retrieve_checkout_session("cs_1", impatient=True)) == 1
     for status in (400, 401, 429):

@@ -44,7 +44,9 @@ def _session(**overrides: Any) -> CheckoutSession:
 
 class TestCheckoutSession:
     def test_it_reads_what_Stripe_says(self) -> None:
-        session = _session(expires_at=1_800_000_000, url="https://checkout.test/1")
+        session = _session(
+            created=1_700_000_000, expires_at=1_800_000_000, url="https://checkout.test/1"
+        )
         assert session == CheckoutSession(
             id="cs_test_1",
             mode="payment",
@@ -61,6 +63,7 @@ class TestCheckoutSession:
             site="local",
             purchase_id=PURCHASE["id"],
             url="https://checkout.test/1",
+            created=dt.datetime.fromtimestamp(1_700_000_000, dt.UTC),
             expires_at=dt.datetime.fromtimestamp(1_800_000_000, dt.UTC),
         )
 

@@ -8,6 +8,7 @@ from flask.cli import AppGroup
 from .audit import audit_command
 from .db import db_group
 from .packages import packages_group
+from .reconcile import reconcile_command
 from .sandbox import sandbox
 from .sync import sync_command
 
@@ -15,6 +16,13 @@ from .sync import sync_command
 def register_commands(app: Flask) -> None:
     """Add ``flask credits`` to the app's command line."""
     group = AppGroup("credits", help="Sell credits through Stripe Checkout.")
-    for command in (audit_command, db_group, packages_group, sandbox, sync_command):
+    for command in (
+        audit_command,
+        db_group,
+        packages_group,
+        reconcile_command,
+        sandbox,
+        sync_command,
+    ):
         group.add_command(command)
     app.cli.add_command(group)

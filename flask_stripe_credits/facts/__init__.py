@@ -20,8 +20,15 @@ from .results import results_of as results_of
 from .results import status_of as status_of
 from .results import target as target
 from .reversals import Funds as Funds
+from .reversals import dispute_rank as dispute_rank
+from .reversals import dispute_takes as dispute_takes
 from .reversals import record_dispute as record_dispute
 from .reversals import record_refunds as record_refunds
+from .reversals import refund_rank as refund_rank
+from .reversals import refund_takes as refund_takes
 from .reversals import refunded_so_far as refunded_so_far
 from .sessions import SessionNews as SessionNews
+from .sessions import facts_of_session as facts_of_session
+from .sessions import news_of as news_of
 from .sessions import record_session as record_session
+from .sessions import record_unopened as record_unopened

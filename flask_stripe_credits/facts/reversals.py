@@ -72,6 +72,31 @@ class _Reversal:
     values: dict[str, Any]
 
 
+def refund_rank(refund: Refund) -> int | None:
+    """Return how far a refund has got, as ``live_rank`` keeps it; None: its status is unknown."""
+    return _REFUND_RANKS.get(refund.status or "")
+
+
+def refund_takes(rank: int | None) -> bool:
+    """Whether the money of a refund goes back: pending or succeeded, not failed or canceled."""
+    return rank is not None and rank < 30
+
+
+def dispute_rank(dispute: Dispute, funds: Funds = Funds.NONE) -> int:
+    """Return how far a dispute has got, as ``live_rank`` keeps it.
+
+    :param funds: what is known beside the dispute itself.
+    """
+    status = dispute.status or "unknown"
+    funds = max(funds, Funds(dispute.withdrawals), _FUNDS_OF_STATUS.get(status, Funds.NONE))
+    return funds * 10 + _DISPUTE_STEPS.get(status, 0)
+
+
+def dispute_takes(rank: int) -> bool:
+    """Whether the money of a dispute was withdrawn and not returned."""
+    return rank // 10 == Funds.WITHDRAWN
+
+
 def record_refunds(uow: UnitOfWork, refunds: Sequence[Refund]) -> Recorded:
     """Record what Stripe says about refunds of one payment. Locks payment and purchase.
 
@@ -85,11 +110,11 @@ def record_refunds(uow: UnitOfWork, refunds: Sequence[Refund]) -> Recorded:
             {
                 "stripe_refund_id": refund.id,
                 "status": refund.status,
-                "live_rank": _REFUND_RANKS[refund.status],
+                "live_rank": rank,
             },
         )
         for refund in refunds
-        if refund.status in _REFUND_RANKS and refund.payment_intent_id is not None
+        if (rank := refund_rank(refund)) is not None and refund.payment_intent_id is not None
     ]
     return _record(uow, uow.sql.upsert_refund, reversals, Reasons("refund", "refund_failed"))
 
@@ -102,12 +127,10 @@ def record_dispute(uow: UnitOfWork, dispute: Dispute, funds: Funds = Funds.NONE)
 
     :param funds: what the event says beside the dispute itself.
     """
-    status = dispute.status or "unknown"
-    funds = max(funds, Funds(dispute.withdrawals), _FUNDS_OF_STATUS.get(status, Funds.NONE))
     values = {
         "stripe_dispute_id": dispute.id,
-        "status": status[:50],
-        "live_rank": funds * 10 + _DISPUTE_STEPS.get(status, 0),
+        "status": (dispute.status or "unknown")[:50],
+        "live_rank": dispute_rank(dispute, funds),
     }
     reversals = []
     if dispute.payment_intent_id is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
+import uuid
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, cast
@@ -21,6 +23,13 @@ class SessionNews(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     EXPIRED = "expired"
+
+
+def news_of(session: CheckoutSession) -> SessionNews | None:
+    """Return what a session is about that Stripe was asked for; None while it is open."""
+    if session.status == "complete":
+        return SessionNews.COMPLETED
+    return SessionNews.EXPIRED if session.status == "expired" else None
 
 
 def record_session(uow: UnitOfWork, session: CheckoutSession, news: SessionNews) -> Recorded:
@@ -46,7 +55,7 @@ def record_session(uow: UnitOfWork, session: CheckoutSession, news: SessionNews)
         )
     if purchase["stripe_checkout_session_id"] not in (None, session.id):
         return _another_session(purchase, session)
-    return _own_session(uow, purchase, session, news)
+    return facts_of_session(purchase, session, news, settings, uow.now)
 
 
 def _of_our_mode(livemode: bool | None, settings: Settings) -> bool:
@@ -84,16 +93,25 @@ def _another_session(purchase: Row, session: CheckoutSession) -> Recorded:
     )
 
 
-def _own_session(
-    uow: UnitOfWork, purchase: Row, session: CheckoutSession, news: SessionNews
+def facts_of_session(
+    purchase: Row,
+    session: CheckoutSession,
+    news: SessionNews,
+    settings: Settings,
+    now: dt.datetime,
 ) -> Recorded:
+    """Return what a session says that its purchase doesn't know yet. Neither reads nor writes.
+
+    :param purchase: the row, and as ``payment_owner_id`` whose the session's payment is.
+    :param now: aware UTC, when it is said.
+    """
     facts: dict[str, Any] = {"stripe_checkout_session_id": session.id}
     if news is SessionNews.EXPIRED:
-        facts["expired_at"] = uow.now
+        facts["expired_at"] = now
     elif news is SessionNews.FAILED:
-        facts |= {"session_completed_at": uow.now, "failed_at": uow.now}
+        facts |= {"session_completed_at": now, "failed_at": now}
     else:
-        contradiction = _contradiction(purchase, session, uow.state.settings)
+        contradiction = _contradiction(purchase, session, settings)
         # What is paid, or was decided on, is settled: a late event of another shape can't move it.
         settled = purchase["paid_at"] is not None or purchase["review_decision"] is not None
         if contradiction is not None and not settled:
@@ -105,12 +123,27 @@ def _own_session(
                 flag=contradiction,
                 purchase_id=purchase["id"],
             )
-        facts["session_completed_at"] = uow.now
+        facts["session_completed_at"] = now
         if session.is_paid:
-            facts |= {"paid_at": uow.now, "amount_paid": session.amount_total}
+            facts |= {"paid_at": now, "amount_paid": session.amount_total}
         if not _paid_another(purchase):
             facts["stripe_payment_intent_id"] = session.payment_intent_id
     return Recorded(Verdict.HANDLED, purchase, _new(purchase, facts), purchase_id=purchase["id"])
+
+
+def record_unopened(uow: UnitOfWork, purchase_id: uuid.UUID) -> Recorded:
+    """Record that no session of a purchase can be paid, because Stripe knows none. Locks it.
+
+    Does nothing when it has a session meanwhile, or is just being opened.
+    """
+    purchase = lock_purchase(uow, purchase_id)
+    if purchase is None or purchase["stripe_checkout_session_id"] is not None:
+        return IGNORED
+    claimed_until = purchase["checkout_claimed_until"]
+    if claimed_until is not None and claimed_until > uow.now:
+        return IGNORED
+    changes = _new(purchase, {"expired_at": uow.now})
+    return Recorded(Verdict.HANDLED, purchase, changes, purchase_id=purchase_id)
 
 
 def _new(purchase: Row, facts: Mapping[str, Any]) -> dict[str, Any]:

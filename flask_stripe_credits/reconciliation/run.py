@@ -1,0 +1,95 @@
+"""One run: what it was asked to do, and how it records what Stripe says."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from ..errors import StripeCreditsError
+from ..facts import Recorded, Verdict
+from ..fulfillment import settle
+from ..state import AppState
+from ..unit_of_work import UnitOfWork
+from .comparison import Judge
+from .findings import Finding, Totals
+from .known import verdicts_on
+
+Record = Callable[[UnitOfWork], Recorded]
+
+
+def _name_now() -> str:
+    return f"reconcile-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A comparison under way.
+
+    :ivar since: how far back Stripe's lists are read, aware.
+    :ivar apply: whether to record what Stripe says, or only to tell.
+    :ivar progress: told now and then how far it got.
+    :ivar name: the cause of the grants and audit entries that it leads to.
+    """
+
+    state: AppState
+    since: dt.datetime
+    apply: bool
+    progress: Callable[[str], object] = lambda _: None
+    totals: Totals = field(default_factory=Totals)
+    now: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+    name: str = field(default_factory=_name_now)
+
+    @property
+    def judge(self) -> Judge:
+        return Judge(self.state.settings, self.now)
+
+    def record(self, record: Record) -> str | None:
+        """Record a fact and fulfill in a transaction of its own; return why that didn't work."""
+        return self._settled(record, self.name, None)
+
+    def note(self, record: Record, finding: Finding, event_type: str) -> str | None:
+        """Record what only flags something: in the inbox, once, as the event would have done.
+
+        ``flask credits review`` shows it until it is decided.
+        """
+        object_id = finding.about or ""
+        if finding.purchase_id and verdicts_on(self.state, finding.purchase_id, object_id):
+            return None
+
+        def finish(uow: UnitOfWork, recorded: Recorded) -> None:
+            if recorded.verdict in (Verdict.REVIEW, Verdict.ORPHAN):
+                uow.execute(
+                    uow.sql.upsert_event,
+                    {
+                        "stripe_event_id": object_id,
+                        "type": event_type,
+                        "object_id": object_id,
+                        "purchase_id": recorded.purchase_id,
+                        "api_version": None,
+                        "verdict": recorded.verdict,
+                        "attempts": 1,
+                        "error_class": None,
+                        "created": None,
+                        "received_at": uow.now,
+                        "updated_at": uow.now,
+                    },
+                )
+
+        return self._settled(record, object_id, finish)
+
+    def _settled(
+        self,
+        record: Record,
+        cause: str,
+        finish: Callable[[UnitOfWork, Recorded], None] | None,
+    ) -> str | None:
+        try:
+            settle(self.state, record, cause=cause, finish=finish)
+        except (StripeCreditsError, sa.exc.SQLAlchemyError) as error:
+            # One purchase that can't be mended keeps no other from being mended.
+            return f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        return None
