@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,6 +57,13 @@ class Secret:
         return f"Secret('…{self.last4}')"
 
 
+class Delivery(StrEnum):
+    """How a grant is handed to the host's receivers."""
+
+    TRANSACTION = "transaction"
+    OUTBOX = "outbox"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that configures one app. Frozen: a restart is what changes it.
@@ -80,6 +88,7 @@ class Settings:
     max_open_sessions: int
     max_sessions_per_hour: int
     webhook_tolerance_seconds: int
+    delivery: Delivery
     allow_promotion_codes: bool
     automatic_tax: bool
     allow_free: bool
@@ -128,7 +137,6 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.env
     """
     source = _Source(config, environ)
     _check_names(config)
-    _check_delivery(source)
     problems: dict[str, str] = {}
     secret_key, livemode = _read_secret_key(source, problems)
     _check_publishable_key(source, livemode)
@@ -154,6 +162,7 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.env
         webhook_tolerance_seconds=_required(
             source, "STRIPE_CREDITS_WEBHOOK_TOLERANCE_SECONDS", 300, 1, 3_600
         ),
+        delivery=_delivery(source),
         allow_promotion_codes=source.boolean("STRIPE_CREDITS_ALLOW_PROMOTION_CODES"),
         automatic_tax=source.boolean("STRIPE_CREDITS_AUTOMATIC_TAX"),
         allow_free=source.boolean("STRIPE_CREDITS_ALLOW_FREE"),
@@ -192,14 +201,6 @@ def _check_names(config: Mapping[str, Any]) -> None:
             near = difflib.get_close_matches(key, _NAMES, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             logger.warning("%s is not a setting of this version and is ignored%s", key, hint)
-
-
-def _check_delivery(source: _Source) -> None:
-    if source.text(f"{_PREFIX}DELIVERY") not in (None, "transaction"):
-        raise ConfigurationError(
-            f"{_PREFIX}DELIVERY must be 'transaction': this version hands credits over "
-            f"inside the transaction that records them"
-        )
 
 
 class _Source:
@@ -372,6 +373,14 @@ def _is_webhook_secret(value: str) -> bool:
 def _required(source: _Source, key: str, default: int, low: int, high: int) -> int:
     value = source.integer(key, default, low, high)
     return default if value is None else value
+
+
+def _delivery(source: _Source) -> Delivery:
+    key = "STRIPE_CREDITS_DELIVERY"
+    value = source.text(key) or Delivery.TRANSACTION
+    if value not in list(Delivery):
+        raise ConfigurationError(f"{key} must be 'transaction' or 'outbox', not {value!r}")
+    return Delivery(value)
 
 
 def _url_prefix(source: _Source) -> str:

@@ -12,6 +12,7 @@ from flask import Flask
 from .errors import FulfillmentError, NoReceiver, ReceiverFailed, Refuse
 from .signals import grant_committed, purchase_completed, purchase_restored, purchase_reversed
 from .snapshots import GrantSnapshot
+from .state import AppState
 from .unit_of_work import Trouble, UnitOfWork, database_trouble
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,34 @@ def deliver_in_transaction(uow: UnitOfWork, app: Flask, grant: GrantSnapshot) ->
             signal.name,
             seconds,
         )
+
+
+def deliver_outside(state: AppState, app: Flask, grant: GrantSnapshot) -> None:
+    """Call the receivers with no transaction of ours open, in an app context of their own.
+
+    What they left in ``db.session`` is committed; the caller's own session is put back as it was.
+
+    :raises NoReceiver, ReceiverFailed: nobody took the grant, as far as can be told.
+    :raises Refuse: a receiver can never take it.
+    """
+    signal = _signal_for(grant)
+    registry = state.db.session.registry
+    before = registry() if registry.has() else None
+    registry.clear()
+    try:
+        with app.app_context():
+            answers = signal.send(app, purchase=grant.purchase, grant=grant, session=None)
+            _check_answers(signal, grant, [answer for _, answer in answers])
+            if registry.has():
+                # Or what a receiver forgot to commit is lost, and counts as delivered.
+                registry().commit()
+    except (Refuse, FulfillmentError):
+        raise
+    except Exception as error:
+        raise ReceiverFailed(f"a receiver of {signal.name} raised {error!r}") from error
+    finally:
+        if before is not None:
+            registry.set(before)
 
 
 def _check_answers(signal: NamedSignal, grant: GrantSnapshot, answers: list[object]) -> None:

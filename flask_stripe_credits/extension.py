@@ -12,6 +12,7 @@ from flask_sqlalchemy import SQLAlchemy
 from .cli import register_commands
 from .config import Settings, read_settings
 from .errors import ConfigurationError, Refuse
+from .fulfillment import deliver_due
 from .gateway import Gateway
 from .host_migrations import keep_out_of_host_migrations
 from .models import (
@@ -31,7 +32,7 @@ from .models import (
 from .receivers import Receivers
 from .signals import purchase_completed, purchase_restored, purchase_reversed
 from .snapshots import PurchaseSnapshot
-from .state import EXTENSION_KEY, AppState, Callbacks
+from .state import EXTENSION_KEY, AppState, Callbacks, current_state
 from .web.api import make_blueprint
 
 logger = logging.getLogger(__name__)
@@ -154,6 +155,17 @@ class StripeCredits:
     def on_purchase_restored(self, function: F) -> F:
         """Connect ``function`` to credits that are given back only. See :meth:`on_grant`."""
         return self._receivers.connect(function, (purchase_restored,))
+
+    def deliver_due(self) -> int:
+        """Hand over the grants that wait in the outbox; return how many were taken.
+
+        For your task queue or scheduler, with ``STRIPE_CREDITS_DELIVERY`` set to ``outbox``. Needs
+        an app context. Commits; safe to call at any time, in any number of processes at once.
+        Grants that fail are tried again later, by a later call.
+
+        :raises ~flask_stripe_credits.errors.DatabaseBusy: the database gave up; nothing is lost.
+        """
+        return deliver_due(current_state())
 
     def user_id_loader(self, function: Loader) -> Loader:
         """Let ``function`` say who is asking: it returns a user's id, or None for nobody.

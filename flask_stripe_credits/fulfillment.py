@@ -6,22 +6,27 @@ twice, late or in the wrong order, the next call ends in the same place.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from flask import Flask, current_app
+from flask import Flask, Response, after_this_request, current_app, has_request_context
 
+from . import outbox
+from .config import Delivery
 from .delivery import deliver_in_transaction, tell_committed
-from .errors import Refuse
+from .errors import FulfillmentError, Refuse
 from .facts import (
+    IGNORED,
     PurchaseStatus,
     Reasons,
     Recorded,
     Reversals,
     Verdict,
+    lock_purchase,
     posts_nothing,
     results_of,
     target,
@@ -157,6 +162,9 @@ def _grant(
         created_at=uow.now,
         purchase=PurchaseSnapshot.of(row),
     )
+    app, later = _app(), uow.state.settings.delivery is Delivery.OUTBOX
+    if sequence > 1 and not later:
+        outbox.hand_over_earlier(uow, app, row)
     uow.execute(
         uow.sql.insert_grant,
         {
@@ -168,13 +176,98 @@ def _grant(
             "reason": reason,
             "cause": cause,
             "created_at": uow.now,
-            "delivered_at": uow.now,
-            "attempts": 1,
+            "attempts": 0 if later else 1,
+            "delivered_at": None if later else uow.now,
+            "next_attempt_at": uow.now if later else None,
         },
     )
-    app = _app()
-    deliver_in_transaction(uow, app, grant)
+    if not later:
+        deliver_in_transaction(uow, app, grant)
     uow.after_commit(lambda: tell_committed(app, grant))
+    if later:
+        uow.after_commit(lambda: _deliver_after_answer(app, uow.state, row["id"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of handing one grant over.
+
+    :ivar error: why it failed, or :class:`.errors.Refuse`; None when it was delivered.
+    :ivar next_attempt_at: when it is tried again, if it failed.
+    """
+
+    grant: GrantSnapshot
+    error: FulfillmentError | Refuse | None = None
+    next_attempt_at: dt.datetime | None = None
+
+
+def deliveries(state: AppState, purchase_id: uuid.UUID | None = None) -> Iterator[Attempt]:
+    """Hand over, one by one, every grant that is due at the first step. Commits at every step.
+
+    Stopping between two steps leaves nothing in hand. Any number of processes may do this.
+
+    :param purchase_id: only grants of this purchase.
+    :raises DatabaseBusy: the database gave up; what was in hand is tried again in a minute.
+    """
+    due_at = None
+    while (claim := outbox.claim_next(state, due_at, purchase_id)) is not None:
+        due_at = claim.due_at
+        try:
+            outbox.hand_over(state, _app(), claim)
+        except Refuse as refused:
+            _settle_refusal(state, claim, refused)
+            yield Attempt(claim.grant, refused)
+        except FulfillmentError as error:
+            next_attempt_at = outbox.mark_failed(state, claim, error)
+            logger.exception(
+                "grant %s of purchase %s was not delivered at attempt %d; the next is at %s",
+                claim.grant.id,
+                claim.grant.purchase_id,
+                claim.attempt,
+                next_attempt_at.isoformat(timespec="seconds"),
+            )
+            yield Attempt(claim.grant, error, next_attempt_at)
+        else:
+            yield Attempt(claim.grant)
+
+
+def deliver_due(state: AppState, purchase_id: uuid.UUID | None = None) -> int:
+    """Hand over every grant that is due; return how many were taken. See :func:`deliveries`."""
+    return sum(attempt.error is None for attempt in deliveries(state, purchase_id))
+
+
+def _settle_refusal(state: AppState, claim: outbox.Claim, refused: Refuse) -> None:
+    """Put the purchase in review. The grant stays: accepting tries it again, dismissing doesn't."""
+    reason = f"refused by a receiver: {refused.reason}"
+    purchase_id = uuid.UUID(claim.grant.purchase_id)
+
+    def record(uow: UnitOfWork) -> Recorded:
+        purchase = lock_purchase(uow, purchase_id)
+        if not outbox.give_back(uow, claim, reason):
+            # Somebody else has it by now, and a verdict of their own.
+            return IGNORED
+        changes = dict.fromkeys(_DECISION) | {"review_reason": reason}
+        return Recorded(Verdict.REVIEW, purchase, changes, flag=reason, purchase_id=purchase_id)
+
+    settle(state, record, cause=f"delivery of grant {claim.grant.id}")
+
+
+def _deliver_after_answer(app: Flask, state: AppState, purchase_id: uuid.UUID) -> None:
+    """Have the request try it at once, when its answer is on the way: whoever waits isn't kept."""
+    if not has_request_context():
+        return
+
+    def deliver() -> None:
+        try:
+            with app.app_context():
+                deliver_due(state, purchase_id)
+        except Exception:
+            logger.exception("the grants of purchase %s are left to the next run", purchase_id)
+
+    @after_this_request
+    def _when_closed(response: Response) -> Response:
+        response.call_on_close(deliver)
+        return response
 
 
 def _tell_status(

@@ -76,3 +76,14 @@ class GrantSnapshot:
     cause: str
     created_at: dt.datetime
     purchase: PurchaseSnapshot
+
+    @classmethod
+    def of(cls, row: RowMapping | Mapping[str, Any], purchase: PurchaseSnapshot) -> GrantSnapshot:
+        """Build one from a row of ``credit_grants``, keyed by column name."""
+        names = ("user_id", "sequence", "credits", "reason", "cause", "created_at")
+        return cls(
+            id=str(row["id"]),
+            purchase_id=purchase.id,
+            purchase=purchase,
+            **{name: row[name] for name in names},
+        )

@@ -52,6 +52,7 @@ class Statements:
         self._facts(models)
         self._reversals(models, insert)
         self._grants(models, insert)
+        self._outbox(models)
 
     def _locks(self, models: Models, insert: Any) -> None:
         payments, buyers = models.table(models.Payment), models.table(models.Buyer)
@@ -156,3 +157,55 @@ class Statements:
             set_={name: event.excluded[name] for name in kept}
             | {"attempts": events.c.attempts + 1},
         )
+
+    def _outbox(self, models: Models) -> None:
+        grants, purchases = models.table(models.Grant), models.table(models.Purchase)
+        g, p, earlier = grants.c, purchases.c, grants.alias("earlier").c
+        bind = sa.bindparam
+        undelivered = g.delivered_at.is_(None)
+        # A take-back must not overtake the grant that it takes back.
+        overtakes = sa.exists().where(
+            earlier.purchase_id == g.purchase_id,
+            earlier.sequence < g.sequence,
+            earlier.delivered_at.is_(None),
+        )
+        # While an operator has to decide, or has dismissed it, nobody is handed anything.
+        undecided = sa.and_(p.review_reason.is_not(None), p.review_decision.is_(None))
+        dismissed = sa.func.coalesce(p.review_decision, "") == bind("dismissed")
+        decided = sa.and_(~undecided, ~dismissed)
+        free = sa.or_(g.claimed_until.is_(None), g.claimed_until <= bind("now"))
+        self.find_due_grant = (
+            sa.select(grants)
+            .join(purchases, p.id == g.purchase_id)
+            .where(
+                undelivered,
+                g.next_attempt_at <= bind("due_at"),
+                free,
+                decided,
+                ~overtakes,
+            )
+            .order_by(g.next_attempt_at, g.sequence)
+            .limit(1)
+            .with_for_update(of=grants, skip_locked=True)
+        )
+        self.find_due_grant_of = self.find_due_grant.where(g.purchase_id == bind("purchase_id"))
+        self.count_undelivered = (
+            sa.select(
+                sa.func.count().filter(decided, free).label("left"),
+                sa.func.count().filter(undecided).label("in_review"),
+            )
+            .join_from(grants, purchases, p.id == g.purchase_id)
+            .where(undelivered)
+        )
+        self.find_purchase = sa.select(purchases).where(p.id == bind("purchase_id"))
+        self.lock_undelivered = (
+            sa.select(grants)
+            .where(g.purchase_id == bind("purchase_id"), undelivered)
+            .order_by(g.sequence)
+            .with_for_update()
+        )
+        one = sa.update(grants).where(g.id == bind("grant_id"), undelivered)
+        self.claim_grant = one
+        self.mark_delivered = one.values(claimed_until=None, last_error=None)
+        # Nobody has claimed it since: whoever does has a higher number.
+        self.mark_failed = one.where(g.attempts == bind("attempt")).values(claimed_until=None)

@@ -399,10 +399,15 @@ def test_no_setting_is_taken_for_an_unknown_name(
     assert caplog.text == ""
 
 
-def test_a_way_of_delivery_that_this_version_lacks_is_refused() -> None:
+def test_there_are_two_ways_of_delivery_and_others_are_refused() -> None:
     assert read(STRIPE_CREDITS_DELIVERY="transaction") == read()
-    with pytest.raises(ConfigurationError, match=r"^STRIPE_CREDITS_DELIVERY must be"):
-        read(STRIPE_CREDITS_DELIVERY="outbox")
+    assert read().delivery == "transaction"
+    assert read(STRIPE_CREDITS_DELIVERY=" outbox ").delivery == "outbox"
+    for value in ("Outbox", "celery", "both"):
+        with pytest.raises(
+            ConfigurationError, match=rf"^STRIPE_CREDITS_DELIVERY must be .*, not '{value}'$"
+        ):
+            read(STRIPE_CREDITS_DELIVERY=value)
 
 
 def test_usable_secrets_are_handed_out() -> None:

@@ -7,6 +7,7 @@ from flask.cli import AppGroup
 
 from .audit import audit_command
 from .db import db_group
+from .deliver import deliver_command
 from .packages import packages_group
 from .reconcile import reconcile_command
 from .sandbox import sandbox
@@ -19,6 +20,7 @@ def register_commands(app: Flask) -> None:
     for command in (
         audit_command,
         db_group,
+        deliver_command,
         packages_group,
         reconcile_command,
         sandbox,

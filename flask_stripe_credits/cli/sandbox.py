@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import re
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from flask import current_app
 from flask.cli import with_appcontext
+
+from .stopping import told_to_stop
 
 if TYPE_CHECKING:
     from ..sandbox import Sandbox
@@ -49,7 +48,7 @@ def sandbox(host: str, port: int, state: Path | None, webhook: str | None) -> No
     _refuse_live_keys()
     try:
         made = Sandbox(state=state, settle_after_seconds=_BANKS_TAKE_SECONDS)
-        with _told_to_stop() as stopped, made as running:
+        with told_to_stop() as stopped, made as running:
             running.start(host, port, deliver=False)
             secret = _configured_secret()
             if webhook is not None:
@@ -106,23 +105,6 @@ class _EchoHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(self.format(record))
-
-
-@contextmanager
-def _told_to_stop() -> Iterator[threading.Event]:
-    """Give what Ctrl-C and SIGTERM set meanwhile."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        # Nobody sends signals here; whoever started us in a thread ends us.
-        yield stopped
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: stopped.set()) for number in numbers]
-    try:
-        yield stopped
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _run(running: Sandbox, stopped: threading.Event) -> None:
