@@ -273,6 +273,38 @@ def test_I11_nobody_asks_stripe_about_a_foreign_purchase(shop: Host, stripe: San
     assert (questions.count, shop.ledger()) == (0, [])
 
 
+def test_B34_F18_credits_go_to_the_buyer_whoever_comes_back_from_the_payment_page(
+    shop: Host, stripe: Sandbox
+) -> None:
+    """Before any webhook: another user is signed in at the return, then the buyer again."""
+    bought = buy(shop)
+    stripe.pay(bought["session_id"])
+    shop.user = "bob"
+    unknown = get(shop, uuid.uuid4())
+    foreign = get(shop, bought["purchase_id"])
+    assert (foreign.status_code, foreign.data) == (404, unknown.data)
+    assert shop.ledger() == []
+    theirs = buy(shop)
+    shown = get(shop, f"{theirs['purchase_id']}?session_id={bought['session_id']}").json or {}
+    assert (shown["id"], shown["status"]) == (theirs["purchase_id"], "pending")
+    assert shop.ledger() == []
+    shop.user = "alice"
+    assert (get(shop, bought["purchase_id"]).json or {})["status"] == "completed"
+    assert (shop.ledger("alice"), shop.ledger("bob")) == ([1000], [])
+
+
+def test_F09_a_session_in_the_address_says_nothing(shop: Host, stripe: Sandbox) -> None:
+    paid, mine = buy(shop, "pro"), buy(shop, "starter")
+    stripe.pay(paid["session_id"])
+    for name in ("session_id", "checkout_session_id", "purchase_id", "user_id"):
+        for value in (paid["session_id"], paid["purchase_id"]):
+            asked_before(shop, 60)
+            answer = get(shop, f"{mine['purchase_id']}?{name}={value}")
+            assert (answer.json or {})["status"] == "pending"
+    assert get(shop, paid["session_id"]).status_code == 404
+    assert shop.ledger() == []
+
+
 def test_a_purchase_needs_a_user(small_shop: Host) -> None:
     row = small_shop.add_purchase()
     small_shop.user = None
