@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,40 +13,14 @@ from flask_stripe_credits import GrantSnapshot
 from flask_stripe_credits.catalog.file import parse_packages
 
 from ..hosts import PREFIX, Host, make_host
-from ..payloads import new_api_key, new_secret
+from ..payloads import event, refund
 from .pages import PAGES, blocks, read
 
 
-@pytest.fixture
-def load_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Import the marked Python of a page as one module, as a reader would have typed it."""
-    secret = new_secret()
-    monkeypatch.setenv("STRIPE_SECRET_KEY", new_api_key())
-    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET_CREDITS", secret)
-    loaded: list[str] = []
-
-    def load(page: str) -> tuple[ModuleType, str]:
-        name = re.sub(r"\W", "_", f"page_{page}")
-        code = [one.code for one in blocks(page) if (one.what, one.language) == ("run", "python")]
-        assert code, f"{page} has nothing to run"
-        file = tmp_path / f"{name}.py"
-        file.write_text("\n\n".join(code))
-        spec = importlib.util.spec_from_file_location(name, file)
-        assert spec is not None and spec.loader is not None
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        loaded.append(name)
-        spec.loader.exec_module(module)
-        return module, secret
-
-    yield load
-    for name in loaded:
-        del sys.modules[name]
-
-
 def test_the_ledger_page_books_refuses_and_tells(
-    load_page: Any, capsys: pytest.CaptureFixture[str]
+    load_page: Any, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page, secret = load_page("how-to/keep-a-ledger.md")
+    page, secret = load_page("how-to/keep-a-ledger.md", database_url)
     host = Host(page.app, page.db, page.credits, page.LedgerEntry, secret)
     with page.app.app_context():
         page.db.create_all()
@@ -64,6 +35,14 @@ def test_the_ledger_page_books_refuses_and_tells(
     told = capsys.readouterr().out
     assert "mail to alice: 1000 credits" in told
     assert f"look at {unknown['id']}: refused by a receiver: there is no user nobody" in told
+    spent = {"id": "spent", "user_id": "alice", "credits": -800, "reason": "spent"}
+    with page.app.app_context():
+        page.db.session.add(page.LedgerEntry(**spent))
+        page.db.session.commit()
+    refunded = refund(host.purchase(known["id"])["stripe_payment_intent_id"], 1000)
+    assert host.post_event(event("refund.created", refunded)).json["verdict"] == "handled"
+    with page.app.app_context():
+        assert page.balance_of("alice") == -800
 
 
 def test_a_repeated_grant_keeps_its_id_as_the_ledger_page_says(
