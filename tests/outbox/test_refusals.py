@@ -1,0 +1,154 @@
+"""A receiver that can never take a grant which is committed already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flask_stripe_credits import GrantSnapshot
+from flask_stripe_credits.facts import Recorded, Verdict, lock_purchase
+from flask_stripe_credits.fulfillment import settle
+from flask_stripe_credits.signals import purchase_flagged
+from flask_stripe_credits.unit_of_work import UnitOfWork
+
+from ..hosts import PREFIX
+from .conftest import Clock, Shop
+
+
+@pytest.fixture
+def deleted_user(shop: Shop) -> Shop:
+    """A shop whose credit manager knows nobody."""
+
+    def refuse(grant: GrantSnapshot) -> None:
+        raise shop.host.credits.Refuse(f"there is no user {grant.user_id}")
+
+    shop.manager.trouble = refuse
+    return shop
+
+
+def _decide(shop: Shop, purchase: dict[str, Any], decision: str) -> None:
+    """What an operator's command records."""
+
+    def record(uow: UnitOfWork) -> Recorded:
+        row = lock_purchase(uow, purchase["id"])
+        changes = {"review_decision": decision, "reviewed_at": uow.now, "reviewed_by": "ops"}
+        return Recorded(Verdict.HANDLED, row, changes, purchase_id=purchase["id"])
+
+    with shop.host.app.app_context():
+        settle(shop.host.state, record, cause="test")
+
+
+def test_a_refusal_puts_the_purchase_in_review_and_keeps_the_grant(
+    deleted_user: Shop, clock: Clock
+) -> None:
+    shop = deleted_user
+    told: list[tuple[str, str]] = []
+
+    def remember(sender: object, purchase: Any, reason: str) -> None:
+        told.append((purchase.id, reason))
+
+    purchase_flagged.connect(remember, sender=shop.host.app)
+    purchase = shop.buy()
+    assert shop.deliver() == 0
+    row, grant = shop.host.purchase(purchase["id"]), shop.grant(purchase)
+    reason = "refused by a receiver: there is no user alice"
+    assert (row["status"], row["review_reason"]) == ("review", reason)
+    assert told == [(str(purchase["id"]), reason)]
+    assert (grant["delivered_at"], grant["claimed_until"]) == (None, None)
+    assert (grant["credits"], grant["last_error"]) == (1000, reason)
+    audit = shop.host.rows(shop.host.credits.AuditLog, action="purchase.review")
+    assert audit[0]["details"]["cause"] == f"delivery of grant {grant['id']}"
+    shown = shop.host.client.get(f"{PREFIX}/purchases/{purchase['id']}").json
+    assert (shown["status"], shown["delivered"]) == ("review", False)
+
+
+def test_nothing_of_a_refused_purchase_is_tried_while_nobody_has_decided(
+    deleted_user: Shop, clock: Clock
+) -> None:
+    shop = deleted_user
+    purchase = shop.buy()
+    shop.refund(purchase, 400)
+    shop.deliver()
+    shop.manager.trouble = None
+    for _ in range(3):
+        clock.pass_by(days=1)
+        assert shop.deliver() == 0
+    assert shop.manager.called == [1000]
+
+
+def test_money_that_goes_back_meanwhile_posts_nothing_until_somebody_decides(
+    deleted_user: Shop, clock: Clock
+) -> None:
+    shop = deleted_user
+    purchase = shop.buy()
+    shop.deliver()
+    shop.refund(purchase)
+    assert [row["credits"] for row in shop.host.grants()] == [1000]
+    shop.manager.trouble = None
+    _decide(shop, purchase, "accepted")
+    assert [row["credits"] for row in shop.host.grants()] == [1000, -1000]
+    assert shop.deliver() == 2
+    assert shop.manager.called == [1000, 1000, -1000]
+    assert shop.host.purchase(purchase["id"])["status"] == "refunded"
+
+
+def test_accepting_tries_again_and_another_refusal_has_to_be_decided_anew(
+    deleted_user: Shop, clock: Clock
+) -> None:
+    shop = deleted_user
+    purchase = shop.buy()
+    shop.deliver()
+    _decide(shop, purchase, "accepted")
+    assert shop.host.purchase(purchase["id"])["status"] == "completed"
+    assert shop.deliver() == 0
+    row = shop.host.purchase(purchase["id"])
+    assert (row["status"], row["review_decision"], row["reviewed_by"]) == ("review", None, None)
+    shop.manager.trouble = None
+    _decide(shop, purchase, "accepted")
+    assert shop.deliver() == 1
+    assert shop.grant(purchase)["last_error"] is None
+    assert shop.host.purchase(purchase["id"])["status"] == "completed"
+    assert len(shop.host.grants()) == 1
+
+
+def test_dismissing_leaves_the_grant_undelivered_for_good(
+    deleted_user: Shop, clock: Clock
+) -> None:
+    shop = deleted_user
+    purchase = shop.buy()
+    shop.deliver()
+    _decide(shop, purchase, "dismissed")
+    shop.manager.trouble = None
+    clock.pass_by(days=30)
+    assert shop.deliver() == 0
+    shop.refund(purchase)
+    assert shop.deliver() == 0
+    assert [row["delivered_at"] for row in shop.host.grants()] == [None]
+    assert shop.manager.called == [1000]
+
+
+def test_a_refused_take_back_is_in_review_and_what_was_given_stays_given(
+    shop: Shop, clock: Clock
+) -> None:
+    purchase = shop.buy()
+    shop.deliver()
+
+    def refuse(grant: GrantSnapshot) -> None:
+        raise shop.host.credits.Refuse("nothing is left to take")
+
+    shop.manager.trouble = refuse
+    shop.refund(purchase)
+    assert shop.deliver() == 0
+    assert shop.host.purchase(purchase["id"])["status"] == "review"
+    assert shop.grant(purchase, 1)["delivered_at"] is not None
+    assert shop.grant(purchase, 2)["delivered_at"] is None
+
+
+def test_a_refusal_of_one_purchase_keeps_no_other_waiting(deleted_user: Shop) -> None:
+    shop = deleted_user
+    shop.buy()
+    shop.deliver()
+    shop.manager.trouble = None
+    shop.buy(user_id="bob")
+    assert shop.deliver() == 1
