@@ -206,7 +206,8 @@ def _delivery(account: Account, now: dt.datetime) -> _Found:
     if overtaken:
         earlier = f"before {first['sequence']}"
         yield Rule.DELIVERY_ORDER, f"grants {_listed(overtaken)} were delivered {earlier}"
-    if first["created_at"] < now - OVERDUE:
+    # A refused grant waits for the decision, and after a dismissal for nothing.
+    if first["created_at"] < now - OVERDUE and not posts_nothing(account.purchase):
         since = f"grant {first['sequence']} since {first['created_at']:%Y-%m-%d %H:%M}"
         tries = f"{first['attempts']} attempts, last error: {first['last_error']}"
         yield Rule.UNDELIVERED, f"{len(waiting)} grants wait, {since} ({tries})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from flask_stripe_credits import GrantSnapshot, unit_of_work
+from flask_stripe_credits.testing import assert_invariants
 
 from ..hosts import Host, make_host
 from ..payloads import event, refund
@@ -80,9 +81,11 @@ def make_shop(database_url: str, **options: Any) -> Shop:
 
 
 @pytest.fixture
-def shop(database_url: str) -> Shop:
-    """A shop with an outbox, once on SQLite and once on PostgreSQL."""
-    return make_shop(database_url)
+def shop(database_url: str) -> Iterator[Shop]:
+    """A shop with an outbox, once on SQLite and once on PostgreSQL. Audited at the end."""
+    shop = make_shop(database_url)
+    yield shop
+    assert_invariants(shop.host.app)
 
 
 class Clock:

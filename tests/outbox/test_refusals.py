@@ -10,6 +10,7 @@ from flask_stripe_credits import GrantSnapshot
 from flask_stripe_credits.facts import Recorded, Verdict, lock_purchase
 from flask_stripe_credits.fulfillment import settle
 from flask_stripe_credits.signals import purchase_flagged
+from flask_stripe_credits.testing import assert_invariants
 from flask_stripe_credits.unit_of_work import UnitOfWork
 
 from ..hosts import PREFIX
@@ -32,7 +33,12 @@ def _decide(shop: Shop, purchase: dict[str, Any], decision: str) -> None:
 
     def record(uow: UnitOfWork) -> Recorded:
         row = lock_purchase(uow, purchase["id"])
-        changes = {"review_decision": decision, "reviewed_at": uow.now, "reviewed_by": "ops"}
+        changes = {
+            "review_decision": decision,
+            "reviewed_at": uow.now,
+            "reviewed_by": "ops",
+            "review_note": "x",
+        }
         return Recorded(Verdict.HANDLED, row, changes, purchase_id=purchase["id"])
 
     with shop.host.app.app_context():
@@ -112,9 +118,7 @@ def test_accepting_tries_again_and_another_refusal_has_to_be_decided_anew(
     assert len(shop.host.grants()) == 1
 
 
-def test_dismissing_leaves_the_grant_undelivered_for_good(
-    deleted_user: Shop, clock: Clock
-) -> None:
+def test_dismissing_leaves_the_grant_undelivered_for_good(deleted_user: Shop, clock: Clock) -> None:
     shop = deleted_user
     purchase = shop.buy()
     shop.deliver()
@@ -126,6 +130,25 @@ def test_dismissing_leaves_the_grant_undelivered_for_good(
     assert shop.deliver() == 0
     assert [row["delivered_at"] for row in shop.host.grants()] == [None]
     assert shop.manager.called == [1000]
+
+
+@pytest.mark.parametrize("decision", [None, "dismissed", "accepted"])
+def test_the_audit_complains_of_a_grant_that_waits_unless_a_decision_keeps_it(
+    deleted_user: Shop, clock: Clock, decision: str | None
+) -> None:
+    shop = deleted_user
+    clock.pass_by(hours=-1)
+    purchase = shop.buy()
+    shop.deliver()
+    if decision is not None:
+        _decide(shop, purchase, decision)
+    if decision == "accepted":
+        with pytest.raises(AssertionError, match="undelivered"):
+            assert_invariants(shop.host.app)
+        clock.pass_by(hours=1)
+        shop.manager.trouble = None
+        assert shop.deliver() == 1
+    assert_invariants(shop.host.app)
 
 
 def test_a_refused_take_back_is_in_review_and_what_was_given_stays_given(
