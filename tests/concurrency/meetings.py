@@ -18,8 +18,10 @@ from ..parallel import in_parallel
 
 LONGEST_BARRIER_SECONDS = 0.06
 
-# What comes right after the last lock: a session reads the sums, a reversal is recorded.
-_AFTER_THE_LOCKS = ("AS posted", "INSERT INTO credit_refunds", "INSERT INTO credit_disputes")
+# What comes after the last lock: a session reads the sums, a reversal is recorded; of a checkout,
+# what was decided by what it had read.
+OF_FACTS = ("AS posted", "INSERT INTO credit_refunds", "INSERT INTO credit_disputes")
+OF_CHECKOUTS = ("INSERT INTO credit_purchases",)
 
 
 class _Meeting:
@@ -40,12 +42,13 @@ class _Meeting:
 
 
 @contextmanager
-def meeting(engine: sa.Engine, parties: int) -> Iterator[None]:
-    """While this is open, the transactions of ``parties`` threads meet once."""
+def meeting(host: Host, parties: int, before: Sequence[str] = OF_FACTS) -> Iterator[None]:
+    """While this is open, the transactions of ``parties`` threads meet once, ``before`` these."""
+    engine = engine_of(host)
     found = _Meeting(parties)
 
     def before_statement(connection: Any, cursor: Any, statement: str, *others: Any) -> None:
-        if any(words in statement for words in _AFTER_THE_LOCKS):
+        if any(words in statement for words in before):
             found.come(0)
 
     def before_commit(connection: sa.Connection) -> None:
@@ -67,6 +70,6 @@ def engine_of(host: Host) -> sa.Engine:
 
 def deliver_at_once(host: Host, documents: Sequence[Any]) -> list[int]:
     """Deliver each event in a thread of its own, to meet; return the statuses of the answers."""
-    with meeting(engine_of(host), len(documents)):
+    with meeting(host, len(documents)):
         answers = in_parallel([lambda d=document: host.post_event(d) for document in documents])
     return [answer.status_code for answer in answers]
