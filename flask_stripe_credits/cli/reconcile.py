@@ -34,13 +34,13 @@ class Since(click.ParamType):  # type: ignore[type-arg]
         """Return the moment that is meant, aware."""
         if isinstance(value, dt.datetime):
             return value
-        now = dt.datetime.now(dt.UTC)
+        now = dt.datetime.now(dt.UTC).replace(microsecond=0)
         moment = _moment(value, now)
         if moment is None:
             self.fail(f"{value!r} is none of 35d, 12h, 2026-10-31 or 2026-10-31T08:00Z", param, ctx)
         if moment > now:
             self.fail(f"{value} is in the future", param, ctx)
-        return moment
+        return moment.replace(microsecond=0)
 
 
 def _moment(text: str, now: dt.datetime) -> dt.datetime | None:

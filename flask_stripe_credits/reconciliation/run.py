@@ -29,7 +29,7 @@ def _name_now() -> str:
 class Run:
     """A comparison under way.
 
-    :ivar since: how far back Stripe's lists are read, aware.
+    :ivar since: how far back Stripe's lists are read, aware, whole seconds as Stripe counts.
     :ivar apply: whether to record what Stripe says, or only to tell.
     :ivar progress: told now and then how far it got.
     :ivar name: the cause of the grants and audit entries that it leads to.

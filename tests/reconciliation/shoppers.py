@@ -101,6 +101,13 @@ def make_older(host: Host, purchase: dict[str, Any], **ago: float) -> None:
     change(host, purchase, created_at=purchase["created_at"] - dt.timedelta(**ago))
 
 
+def make_older_at_stripe(stripe: Sandbox, id_: str, *, days: int) -> None:
+    """Have something at Stripe be older than it is."""
+    found = stripe.store.get_any(id_)
+    assert found is not None
+    stripe.store.save({**found, "created": found["created"] - days * 86_400})
+
+
 def lose_rows(host: Host, *purchases: dict[str, Any]) -> None:
     """Forget purchases, as a restored backup does: their grants and events are gone as well."""
     ids = [purchase["id"] for purchase in purchases]
