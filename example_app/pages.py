@@ -68,7 +68,8 @@ def spend_credits() -> Response:
     try:
         spend(current_user.get_id(), amount, reason="spent")
     except NotEnoughCredits as error:
-        flash(f"You have {error.balance:,} credits, which is less than {amount:,}.", "error")
+        balance = f"{error.balance:,}".replace("-", "\N{MINUS SIGN}")
+        flash(f"You have {balance} credits, which is less than {amount:,}.", "error")
     else:
         flash(f"You spent {amount:,} credits.")
     return redirect(url_for("pages.packages"))

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +103,26 @@ class DemoProcess:
     def wait_for_status(self, purchase_id: str, status: str, seconds: float = 15) -> None:
         """Wait until the webhook has brought a purchase to ``status``."""
         query = "SELECT status FROM credit_purchases WHERE id = ?"
+        key = uuid.UUID(purchase_id).hex
+        self._wait_until(lambda: self._rows(query, key) == [(status,)], seconds)
+
+    def wait_for_ledger(
+        self, user_id: str, entries: list[tuple[int, str]], seconds: float = 15
+    ) -> None:
+        """Wait until the webhook has brought a user's ledger to ``entries``."""
+        self._wait_until(lambda: self.ledger(user_id) == entries, seconds)
+
+    def _wait_until(self, is_so: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while self._rows(query, uuid.UUID(purchase_id).hex) != [(status,)]:
-            assert time.monotonic() < deadline, f"{purchase_id} isn't {status}"
+        while not is_so():
+            assert time.monotonic() < deadline, "the webhook hasn't brought it about"
             time.sleep(0.05)
+
+    def session_of(self, purchase_id: str) -> dict[str, str]:
+        """Return a purchase's id and that of its Checkout Session, read from the file."""
+        query = "SELECT stripe_checkout_session_id FROM credit_purchases WHERE id = ?"
+        ((session_id,),) = self._rows(query, uuid.UUID(purchase_id).hex)
+        return {"purchase_id": purchase_id, "session_id": session_id}
 
     def balance(self, user_id: str) -> int:
         """Return the balance as the API tells it, once the ledger agrees."""

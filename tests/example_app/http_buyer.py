@@ -51,6 +51,18 @@ def pay(demo: DemoProcess, purchase: dict[str, Any], token: str) -> tuple[int, A
     return at_sandbox(demo, page, payment_method=method["id"])
 
 
+def refund(demo: DemoProcess, purchase: dict[str, Any], **form: str) -> dict[str, Any]:
+    """Refund a paid purchase at the sandbox, all of it unless ``form`` has an amount."""
+    key = demo.secrets["STRIPE_SECRET_KEY"]
+    session_url = f"{demo.sandbox_url}/v1/checkout/sessions/{purchase['session_id']}"
+    status, session = call(session_url, key)
+    assert status == 200, session
+    form["payment_intent"] = session["payment_intent"]
+    status, refunded = at_sandbox(demo, "/v1/refunds", **form)
+    assert status == 200, refunded
+    return dict(refunded)
+
+
 def settled(demo: DemoProcess, user: str, purchase: dict[str, Any]) -> str:
     """Ask the app as its return page does, which makes it ask Stripe."""
     url = f"{demo.url}{API}/purchases/{purchase['purchase_id']}"
@@ -59,9 +71,10 @@ def settled(demo: DemoProcess, user: str, purchase: dict[str, Any]) -> str:
     return str(answer["status"])
 
 
-def buy_and_pay(demo: DemoProcess, user: str, package_code: str = "starter") -> None:
+def buy_and_pay(demo: DemoProcess, user: str, package_code: str = "starter") -> dict[str, Any]:
     """Buy a package and wait until its credits have been granted."""
     purchase = buy(demo, user, package_code)
     status, answer = pay(demo, purchase, "tok_visa")
     assert status == 200, answer
     demo.wait_for_status(purchase["purchase_id"], "completed")
+    return purchase

@@ -117,7 +117,7 @@ def test_return_page_promises_no_credits_that_were_not_added(
     purchase_id = add_purchase(app, status)
     page = alice.get(f"/admin/credits/return?purchase={purchase_id}").text
     assert words in page
-    assert "are in your balance" not in page
+    assert "added to your balance" not in page
 
 
 def test_return_page_tells_what_the_ledger_holds(app: Flask, alice: FlaskClient) -> None:
@@ -125,7 +125,7 @@ def test_return_page_tells_what_the_ledger_holds(app: Flask, alice: FlaskClient)
     add_entry(app, 1_000, purchase_id)
     add_entry(app, 234)
     page = alice.get(f"/admin/credits/return?purchase={purchase_id}").text
-    assert "Paid. 1,000 credits from this purchase are in your balance." in page
+    assert "Paid. 1,000 credits from this purchase were added to your balance." in page
     assert "1,234" in page
     assert "data-watch" not in page
 

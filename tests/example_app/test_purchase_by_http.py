@@ -60,3 +60,14 @@ def test_purchase_needs_a_known_token(demo: DemoProcess) -> None:
     body = json.dumps({"package_code": "starter"}).encode()
     status, problem = call(f"{demo.url}{API}/purchase", "demo-eve", body)
     assert (status, problem["status"]) == (401, 401)
+
+
+def test_S10_a_disputed_payment_leaves_no_credits(demo: DemoProcess) -> None:
+    before = demo.ledger("bob")
+    purchase = buy(demo, "bob")
+    status, answer = pay(demo, purchase, "tok_createDispute")
+    assert status == 200, answer
+    demo.wait_for_status(purchase["purchase_id"], "disputed")
+    # Whichever was heard of first: after the dispute there was nothing to grant.
+    taken = [*before, (1_000, "purchase"), (-1_000, "dispute")]
+    assert demo.ledger("bob") in (before, taken)

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.example_app.demo_process import DemoProcess
-from tests.example_app.http_buyer import buy_and_pay
+from tests.example_app.http_buyer import buy_and_pay, refund
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -35,6 +35,7 @@ PAYS = "4242 4242 4242 4242"
 DECLINED = "4000 0000 0000 0002"
 ASKS = "4000 0025 0000 3155"
 BOUGHT = (1_000, "purchase")
+MINUS = "\N{MINUS SIGN}"
 
 # The machine may be busy with the rest of the suite.
 expect.set_options(timeout=20_000)
@@ -102,7 +103,7 @@ def test_alice_buys_the_starter_pack(page: Page, demo: DemoProcess) -> None:
     expect(page.get_by_text("$10.00").first).to_be_visible()
     pay_with(page, PAYS)
     expect(page.get_by_test_id("outcome")).to_have_text(
-        "Paid. 1,000 credits from this purchase are in your balance."
+        "Paid. 1,000 credits from this purchase were added to your balance."
     )
     assert shown_balance(page) == f"{before + 1_000:,}"
     page.get_by_role("link", name="History").first.click()
@@ -188,6 +189,44 @@ def deliver(demo: DemoProcess, event: dict[str, Any]) -> int:
     with urllib.request.urlopen(request, timeout=10) as response:
         status: int = response.status
     return status
+
+
+def test_B23_S10_refund_of_spent_credits_is_shown_as_a_negative_balance(
+    page: Page, demo: DemoProcess
+) -> None:
+    log_in(page, "bob")
+    open_checkout(page)
+    pay_with(page, PAYS)
+    outcome = page.get_by_test_id("outcome")
+    expect(outcome).to_contain_text("Paid. 1,000 credits")
+    bought, before = page.url, demo.ledger("bob")
+    balance = sum(credits for credits, _ in before)
+    page.goto("/admin/credits")
+    page.get_by_label("Spend credits").fill(str(balance))
+    page.get_by_role("button", name="Spend").click()
+    expect(page.get_by_test_id("balance")).to_have_text("0")
+
+    purchase_id = bought.rpartition("=")[2]
+    refund(demo, demo.session_of(purchase_id), amount="400")
+    demo.wait_for_ledger("bob", [*before, (-balance, "spent"), (-400, "refund")])
+    page.goto(bought)
+    expect(outcome).to_have_text("Paid, and refunded in part. 600 credits remain of this purchase.")
+    refund(demo, demo.session_of(purchase_id))
+    demo.wait_for_status(purchase_id, "refunded")
+    page.goto(bought)
+    expect(outcome).to_have_text("This purchase was refunded and its credits were taken back.")
+    expect(page.get_by_test_id("balance")).to_have_text(f"{MINUS}1,000")
+    expect(page.get_by_text("after its credits were spent")).to_be_visible()
+    assert demo.balance("bob") == -1_000
+
+    page.get_by_role("link", name="History").first.click()
+    newest = page.get_by_role("table").first.get_by_role("row").nth(1)
+    expect(newest).to_contain_text("refunded")
+    expect(newest).to_contain_text("$10.00 refunded")
+    expect(page.get_by_role("table").last.get_by_role("row").nth(1)).to_contain_text(f"{MINUS}600")
+    page.goto("/admin/credits")
+    page.get_by_role("button", name="Spend").click()
+    expect(page.get_by_role("alert")).to_contain_text(f"You have {MINUS}1,000 credits")
 
 
 def test_return_page_waits_for_the_payment_and_then_tells_it(page: Page, demo: DemoProcess) -> None:
