@@ -6,6 +6,7 @@ Imports nothing of this package but ``money``.
 from __future__ import annotations
 
 from .bank_accounts import TEST_ACCOUNTS
+from .bulk import Sold
 from .cards import TEST_CARDS
 from .control import Sandbox, create_sandbox, sandbox_of
 from .errors import ApiError
@@ -21,6 +22,7 @@ __all__ = [
     "NotOpen",
     "Outcome",
     "Sandbox",
+    "Sold",
     "StateFileUnusable",
     "create_sandbox",
     "sandbox_of",

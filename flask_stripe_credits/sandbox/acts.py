@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from . import bank_accounts, cards, debits, disputes, methods, payments, refunds, sessions
+from collections.abc import Iterable
+
+from . import bank_accounts, bulk, cards, debits, disputes, methods, payments, refunds, sessions
+from .bulk import Sold
 from .clock import Clock
 from .deliveries import Courier
 from .disputes import Closes
@@ -71,6 +74,16 @@ class Acts:
             "routing_number": bank_accounts.TEST_ROUTING_NUMBER,
         }
         return {"type": "us_bank_account", "us_bank_account": given}
+
+    def sell(self, all_params: Iterable[Json]) -> list[Sold]:
+        """Have many sessions that were paid long ago, without events and webhooks.
+
+        :param all_params: for each session those of ``POST /v1/checkout/sessions``, and ``created``
+            (seconds since the epoch) unless it is now. A ``price`` is quicker than a
+            ``price_data``.
+        :raises ApiError: when a session can't be opened, or costs nothing; then there is none.
+        """
+        return bulk.sell(self._world, all_params)
 
     def settle_payment(self, session_id: str, *, succeeded: bool | None = None) -> Json:
         """Have the bank pay a debit that is under way, or refuse to; return the session.

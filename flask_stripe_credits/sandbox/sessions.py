@@ -31,6 +31,7 @@ SMALLEST_CHARGE = {
     "sek": 300,
     "thb": 1000,
 }
+_AT_ONCE = 100
 _SHORTEST_SECONDS = 30 * 60
 _LONGEST_SECONDS = 24 * 60 * 60
 # Clocks differ a little, and so may the time that the parameters were written and read.
@@ -175,11 +176,10 @@ def expire(world: World, id: str) -> Json:
 def expire_overdue(world: World) -> None:
     """Expire every open session whose time is over."""
     overdue = [Where("status", "=", "open"), Where("expires_at", "<=", world.now())]
-    if not world.store.find("checkout.session", overdue, limit=1):
-        return
-    with world.store.transaction():
-        for session in world.store.find("checkout.session", overdue):
-            _close(world, session)
+    while world.store.find("checkout.session", overdue, limit=1):
+        with world.store.transaction():
+            for session in world.store.find("checkout.session", overdue, limit=_AT_ONCE):
+                _close(world, session)
 
 
 def _close(world: World, session: Json) -> Json:

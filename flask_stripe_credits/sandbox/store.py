@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 Json = dict[str, Any]
 
@@ -21,14 +21,14 @@ CREATE TABLE IF NOT EXISTS objects (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
     kind TEXT NOT NULL,
+    created INTEGER NOT NULL,
     body TEXT NOT NULL,
     hidden TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS objects_by_kind ON objects (kind, sequence);
-CREATE INDEX IF NOT EXISTS sessions_by_payment_intent
-    ON objects (json_extract(body, '$.payment_intent')) WHERE kind = 'checkout.session';
-CREATE INDEX IF NOT EXISTS open_sessions ON objects (json_extract(body, '$.expires_at'))
-    WHERE kind = 'checkout.session' AND json_extract(body, '$.status') = 'open';
+CREATE INDEX IF NOT EXISTS objects_by_created ON objects (kind, created, sequence);
+CREATE INDEX IF NOT EXISTS objects_by_expiry
+    ON objects (kind, json_extract(body, '$.status'), json_extract(body, '$.expires_at'))
+    WHERE json_extract(body, '$.expires_at') IS NOT NULL;
 CREATE TABLE IF NOT EXISTS idempotency (
     key TEXT PRIMARY KEY,
     path TEXT NOT NULL,
@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
     status INTEGER,
     body TEXT
 );
+CREATE INDEX IF NOT EXISTS idempotency_by_created ON idempotency (created);
 CREATE TABLE IF NOT EXISTS deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     event TEXT NOT NULL,
@@ -57,6 +58,14 @@ CREATE TABLE IF NOT EXISTS attempts (
 );
 CREATE INDEX IF NOT EXISTS attempts_by_delivery ON attempts (delivery);
 """
+# What lists are filtered by, so that a page costs the same whatever else there is.
+_FILTERS = ("charge", "customer", "payment_intent", "status")
+_SCHEMA += "".join(
+    f"CREATE INDEX IF NOT EXISTS objects_by_{name}"
+    f" ON objects (kind, json_extract(body, '$.{name}'), created, sequence)"
+    f" WHERE json_extract(body, '$.{name}') IS NOT NULL;\n"
+    for name in _FILTERS
+)
 # Left behind by a process that died in the middle: nobody will finish these.
 _RECOVERY = """
 DELETE FROM idempotency WHERE status IS NULL;
@@ -66,6 +75,13 @@ UPDATE deliveries SET state = 'pending' WHERE state = 'sending';
 
 class StateFileUnusable(Exception):
     """The state file is in use by another sandbox, isn't one of ours or can't be written."""
+
+
+class Place(NamedTuple):
+    """Where an object stands in a list: by time, and within a second by order of creation."""
+
+    created: int
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +161,19 @@ class Store:
     def add(self, body: Json, hidden: Json | None = None) -> None:
         """Keep a new object."""
         self.query(
-            "INSERT INTO objects (id, kind, body, hidden) VALUES (?, ?, ?, ?)",
+            "INSERT INTO objects (id, kind, created, body, hidden) VALUES (?, ?, ?, ?, ?)",
             body["id"],
             body["object"],
-            json.dumps(body),
-            json.dumps(hidden or {}),
+            body.get("created", 0),
+            _dumps(body),
+            _dumps(hidden or {}),
         )
 
     def save(self, body: Json, hidden: Json | None = None) -> None:
         """Replace an object; its hidden part stays unless given."""
-        self.query("UPDATE objects SET body = ? WHERE id = ?", json.dumps(body), body["id"])
+        self.query("UPDATE objects SET body = ? WHERE id = ?", _dumps(body), body["id"])
         if hidden is not None:
-            self.query("UPDATE objects SET hidden = ? WHERE id = ?", json.dumps(hidden), body["id"])
+            self.query("UPDATE objects SET hidden = ? WHERE id = ?", _dumps(hidden), body["id"])
 
     def remove(self, id: str) -> None:
         self.query("DELETE FROM objects WHERE id = ?", id)
@@ -176,23 +193,25 @@ class Store:
         rows = self.query("SELECT hidden FROM objects WHERE id = ?", id)
         return json.loads(rows[0][0]) if rows else {}
 
-    def sequence(self, kind: str, id: str) -> int | None:
-        """Return an object's place in the order of creation, or None."""
-        rows = self.query("SELECT sequence FROM objects WHERE id = ? AND kind = ?", id, kind)
-        return int(rows[0][0]) if rows else None
+    def place(self, kind: str, id: str) -> Place | None:
+        """Return where an object stands in lists, or None."""
+        rows = self.query(
+            "SELECT created, sequence FROM objects WHERE id = ? AND kind = ?", id, kind
+        )
+        return Place(*rows[0]) if rows else None
 
     def find(
         self,
         kind: str,
         where: Sequence[Where] = (),
         *,
-        before: int | None = None,
-        after: int | None = None,
+        before: Place | None = None,
+        after: Place | None = None,
         limit: int | None = None,
     ) -> list[Json]:
         """Return objects of one kind, newest first.
 
-        :param before: only those created before the one with this sequence number.
+        :param before: only those created before the one at this place.
         :param after: only those created after it; with ``limit`` the ones nearest to it.
         """
         conditions: list[str] = ["kind = ?"]
@@ -201,19 +220,23 @@ class Store:
             sql, condition_values = _condition(condition)
             conditions.append(sql)
             values += condition_values
-        for operator, sequence in (("<", before), (">", after)):
-            if sequence is not None:
-                conditions.append(f"sequence {operator} ?")
-                values.append(sequence)
+        for operator, place in (("<", before), (">", after)):
+            if place is not None:
+                conditions.append(f"(created, sequence) {operator} (?, ?)")
+                values += place
         order = "ASC" if after is not None else "DESC"
         rows = self.query(
             f"SELECT body FROM objects WHERE {' AND '.join(conditions)}"  # noqa: S608
-            f" ORDER BY sequence {order} LIMIT ?",
+            f" ORDER BY created {order}, sequence {order} LIMIT ?",
             *values,
             -1 if limit is None else limit,
         )
         found = [json.loads(body) for (body,) in rows]
         return found[::-1] if after is not None else found
+
+
+def _dumps(value: Json) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _opened(path: Path | None) -> sqlite3.Connection:
@@ -232,7 +255,7 @@ def _opened(path: Path | None) -> sqlite3.Connection:
 
 
 def _condition(where: Where) -> tuple[str, list[Any]]:
-    field = f"json_extract(body, '$.{where.field}')"
+    field = "created" if where.field == "created" else f"json_extract(body, '$.{where.field}')"
     if where.operator == "in":
         marks = ", ".join("?" for _ in where.value)
         return f"{field} IN ({marks})", list(where.value)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import invalid, no_such
 from ..params import Range, Spec, Text, Whole
-from ..store import Json, Where
+from ..store import Json, Place, Where
 from ..world import World
 from .routing import Call
 
@@ -51,13 +51,13 @@ def listed(call: Call, kind: str, url: str, where: Sequence[Where] = ()) -> Json
     return wrap(page, url, has_more=len(found) > limit)
 
 
-def _cursor(world: World, kind: str, params: Json, name: str) -> int | None:
+def _cursor(world: World, kind: str, params: Json, name: str) -> Place | None:
     if name not in params:
         return None
-    sequence = world.store.sequence(kind, params[name])
-    if sequence is None:
+    place = world.store.place(kind, params[name])
+    if place is None:
         raise no_such(kind, params[name], param=name, status=400)
-    return sequence
+    return place
 
 
 def paged_in_memory(call: Call, items: list[Json], url: str) -> Json:
