@@ -45,7 +45,7 @@ def kill_at_every_step(
         shop.traced()
         return events
 
-    name = f"{history.name} {number}"
+    name = f"{history.name} {number} after {before}"
     # Twice: only the first has to connect to the database.
     for time in ("first", "second"):
         events = prepare(f"{name}: nobody killed, {time}")

@@ -1,29 +1,35 @@
-"""Many deliveries at once to several processes, of which one after another is killed.
+"""Many requests at once to several processes, of which one after another is killed.
 
-Every event is delivered twice and again until it is answered with 2xx. In the end each buyer's
+Every event is delivered twice, and again until it is answered with 2xx. In the end each buyer's
 ledger has to hold exactly what the buyer's history says.
 """
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import random
 import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from flask_stripe_credits.sandbox import Sandbox
+
+from ..hosts import Host
 from .board import Slot
 from .histories import Document, History
-from .processes import ShopProcesses
+from .processes import WARM_UP_USER, ShopProcesses
 
-DELIVERERS = 8
-BATCH = 40
-# A delivery has about twenty steps; some have to get through.
-LONGEST_FUSE = 30
-LONGEST_PAUSE_SECONDS = 0.04
+Task = Callable[[], bool]
+
+SENDERS = 8
+BATCH = 20
+# A delivery has about twenty steps.
+LONGEST_FUSE = 25
+MOST_REQUESTS_BETWEEN = 4
 
 
 @dataclass
@@ -50,68 +56,95 @@ class Load:
         return 100 * self.inside / self.kills if self.kills else 0.0
 
 
-class Deliverers:
-    """Threads that deliver what is queued until each event is taken."""
+class Senders:
+    """Threads that send what is queued, each request again until it is answered with 2xx.
 
-    def __init__(self, shop: ShopProcesses, until: float) -> None:
-        self.shop, self.until = shop, until
-        self.waiting: queue.Queue[Document | None] = queue.Queue()
+    A task sends one request and tells whether it is done; it may queue more.
+    """
+
+    def __init__(self, until: float) -> None:
+        self.until = until
         self.count = 0
+        self._waiting: queue.Queue[Task | None] = queue.Queue()
         self._counting = threading.Lock()
-        self._threads = [threading.Thread(target=self._run) for _ in range(DELIVERERS)]
+        self._errors: list[Exception] = []
+        self._threads = [threading.Thread(target=self._run) for _ in range(SENDERS)]
         for thread in self._threads:
             thread.start()
 
     def _run(self) -> None:
-        while (document := self.waiting.get()) is not None:
-            taken = (self.shop.deliver(document) or 0) // 100 == 2
+        while (task := self._waiting.get()) is not None:
+            try:
+                # Behind all others: what is sent again comes late and out of order.
+                if not task() and time.monotonic() < self.until:
+                    self._waiting.put(task)
+            except Exception as error:
+                self._errors.append(error)
             with self._counting:
                 self.count += 1
-            # Behind all others: what is delivered again comes late and out of order.
-            if not taken and time.monotonic() < self.until:
-                self.waiting.put(document)
-            self.waiting.task_done()
+            self._waiting.task_done()
 
-    def deliver_all(self, documents: Sequence[Document]) -> None:
-        for document in documents:
-            self.waiting.put(document)
-        self.waiting.join()
+    def send(self, tasks: Iterable[Task]) -> None:
+        for task in tasks:
+            self._waiting.put(task)
+
+    def wait(self) -> None:
+        """Return when everything was answered, or the time is up."""
+        self._waiting.join()
+        if self._errors:
+            raise self._errors[0]
+        if time.monotonic() > self.until:
+            raise RuntimeError("the time isn't enough for what was to be sent")
 
     def stop(self) -> None:
         for _ in self._threads:
-            self.waiting.put(None)
+            self._waiting.put(None)
         for thread in self._threads:
             thread.join()
 
 
 class Killer:
-    """A thread that ends one process after another, most of them in the middle of a request."""
+    """A thread that ends one process after another, most of them in the middle of a request.
 
-    def __init__(self, shop: ShopProcesses, seed: int) -> None:
-        self.shop = shop
-        self.random = random.Random(seed)
+    The next one dies after a few more requests were sent, however fast the machine is.
+    """
+
+    def __init__(self, shop: ShopProcesses, sent: Callable[[], int]) -> None:
+        self.shop, self.sent = shop, sent
+        self.random = random.Random(0)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._ended.wait(self.random.uniform(0, LONGEST_PAUSE_SECONDS)):
+        while not self._ended.is_set():
             slot = self.random.choice(self.shop.slots)
             if self.random.random() < 0.5:
                 self._at_a_step(slot)
             else:
                 self._at_a_time(slot)
+            self._wait_for(self.random.randint(0, MOST_REQUESTS_BETWEEN))
+
+    def _wait_for(self, requests: int) -> None:
+        enough = self.sent() + requests
+        self._until(lambda: self.sent() >= enough)
+
+    def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition() and not self._ended.wait(0.001):
+            pass
 
     def _at_a_step(self, slot: Slot) -> None:
         """Any step is as likely as any other, however short it is."""
-        if slot.fuse == 0:
-            slot.weapon = self._weapon()
-            slot.fuse = self.random.randint(1, LONGEST_FUSE)
+        slot.weapon = self._weapon()
+        slot.fuse = self.random.randint(1, LONGEST_FUSE)
+        self._until(lambda: slot.fuse == 0)
 
     def _at_a_time(self, slot: Slot) -> None:
         """Wherever the process is, but rarely while it waits for a request."""
-        if slot.inside or self.random.random() < 0.05:
-            self.shop.kill(slot, self._weapon())
+        self._ended.wait(self.random.uniform(0, 0.02))
+        if self.random.random() > 0.05:
+            self._until(lambda: slot.inside)
+        self.shop.kill(slot, self._weapon())
 
     def _weapon(self) -> signal.Signals:
         return signal.SIGTERM if self.random.random() < 0.1 else signal.SIGKILL
@@ -123,6 +156,23 @@ class Killer:
             slot.fuse = 0
 
 
+@contextlib.contextmanager
+def under_fire(shop: ShopProcesses, *, seconds: float, peace: bool = False) -> Iterator[Senders]:
+    """Senders, and a killer beside them.
+
+    :param seconds: the longest that it may take.
+    :param peace: nobody is killed.
+    """
+    senders = Senders(time.monotonic() + seconds)
+    killer = None if peace else Killer(shop, lambda: senders.count)
+    try:
+        yield senders
+    finally:
+        if killer is not None:
+            killer.stop()
+        senders.stop()
+
+
 def deliver_under_fire(
     shop: ShopProcesses,
     histories: Sequence[History],
@@ -130,27 +180,21 @@ def deliver_under_fire(
     sessions: int = 0,
     kills: int = 0,
     seconds: float,
-    seed: int = 0,
+    peace: bool = False,
 ) -> Load:
-    """Deliver the events of at least ``sessions`` purchases and kill at least ``kills`` times.
+    """Deliver the events of at least ``sessions`` purchases and kill at least ``kills`` times."""
+    shuffled, expected = random.Random(0), dict[str, int]()
 
-    :param seconds: the longest that it may take.
-    :raises RuntimeError: when that isn't enough.
-    """
-    until = time.monotonic() + seconds
-    shuffled, expected = random.Random(seed), dict[str, int]()
-    deliverers, killer = Deliverers(shop, until), Killer(shop, seed)
-    try:
+    def delivery(document: Document) -> Task:
+        return lambda: (shop.deliver(document) or 0) // 100 == 2
+
+    with under_fire(shop, seconds=seconds, peace=peace) as senders:
         while len(expected) < sessions or _kills(shop) < kills:
             documents = _new_batch(shop, histories, expected) * 2
             shuffled.shuffle(documents)
-            deliverers.deliver_all(documents)
-            if time.monotonic() > until:
-                raise RuntimeError(f"{seconds} s aren't enough:\n{shop.log[-4000:]}")
-    finally:
-        killer.stop()
-        deliverers.stop()
-    return _judge(shop, expected, deliverers.count)
+            senders.send(map(delivery, documents))
+            senders.wait()
+    return judge(shop, expected, senders.count)
 
 
 def _new_batch(
@@ -165,11 +209,49 @@ def _new_batch(
     return documents
 
 
+def sell_under_fire(
+    shop: ShopProcesses, stripe: Sandbox, *, buyers: int = 0, kills: int = 0, seconds: float
+) -> Load:
+    """Have at least ``buyers`` buy one package each, with a key, pay it and hear of it twice."""
+    expected = dict[str, int]()
+
+    def purchase(user: str) -> Task:
+        def buy() -> bool:
+            answer = shop.buy(user, keyed=True)
+            if answer is None or answer[0] // 100 != 2:
+                return False
+            event = pay(stripe, answer[1]["session_id"])
+            senders.send([lambda: (shop.deliver(event) or 0) // 100 == 2] * 2)
+            return True
+
+        return buy
+
+    with under_fire(shop, seconds=seconds) as senders:
+        while len(expected) < buyers or _kills(shop) < kills:
+            users = [f"buyer {len(expected) + number}" for number in range(BATCH)]
+            expected |= dict.fromkeys(users, 1000)
+            senders.send(map(purchase, users))
+            senders.wait()
+    return judge(shop, expected, senders.count)
+
+
+def pay(stripe: Sandbox, session_id: str) -> Document:
+    """Pay at Stripe; return the event that tells of it."""
+    stripe.pay(session_id)
+    (about,) = (
+        event
+        for event in stripe.events("checkout.session.completed")
+        if event["data"]["object"]["id"] == session_id
+    )
+    return about
+
+
 def _kills(shop: ShopProcesses) -> int:
     return sum(death.killed for death in shop.deaths)
 
 
-def _judge(shop: ShopProcesses, expected: dict[str, int], deliveries: int) -> Load:
+def judge(shop: ShopProcesses, expected: dict[str, int], deliveries: int) -> Load:
+    """Compare every buyer's ledger with what the buyer has to have."""
     found = Counter[str]()
     for row in shop.host.rows(shop.host.LedgerEntry):
         found[row["user_id"]] += row["credits"]
@@ -185,3 +267,13 @@ def _judge(shop: ShopProcesses, expected: dict[str, int], deliveries: int) -> Lo
         doubled=sum(found[user] > credits for user, credits in expected.items()),
         by_step=Counter(inside),
     )
+
+
+def assert_sold_once(host: Host, stripe: Sandbox) -> None:
+    """Every buyer has one purchase, it is paid, and Stripe has one session of it."""
+    sold = [row for row in host.purchases() if row["user_id"] != WARM_UP_USER]
+    assert {row["status"] for row in sold} == {"completed"}
+    assert len({row["user_id"] for row in sold}) == len(sold)
+    ids = {str(row["id"]) for row in sold}
+    sessions = Counter(s["client_reference_id"] for s in stripe.objects("checkout.session"))
+    assert {sessions[id] for id in ids} == {1}

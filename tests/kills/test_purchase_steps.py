@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any
 import pytest
 
 from flask_stripe_credits.sandbox import Sandbox
+from flask_stripe_credits.testing import assert_invariants
 
-from ..hosts import PREFIX, Host
+from ..hosts import Host
 from ..stripe_stub import CREATE, NewShop
+from .load import pay
 from .processes import ShopProcesses
 
 # The crash points of the catalogue, by the names that they have here.
@@ -35,15 +36,9 @@ def selling(database_url: str, new_shop: NewShop) -> Host:
     return new_shop(database_url)
 
 
-def buy(shop: ShopProcesses, user: str, *, keyed: bool) -> tuple[int, Any] | None:
-    headers = {"X-User": user} | ({"Idempotency-Key": f"key of {user}"} if keyed else {})
-    answer = shop.post(f"{PREFIX}/purchase", b'{"package_code": "starter"}', headers)
-    return None if answer is None else (answer[0], json.loads(answer[1]))
-
-
 def buy_until_open(shop: ShopProcesses, user: str, *, keyed: bool) -> dict[str, Any]:
     for _ in range(5):
-        answer = buy(shop, user, keyed=keyed)
+        answer = shop.buy(user, keyed=keyed)
         if answer is not None and answer[0] in (200, 201):
             opened: dict[str, Any] = answer[1]
             return opened
@@ -56,18 +51,6 @@ def sessions_of(stripe: Sandbox, host: Host, user: str) -> list[str]:
     return [session["id"] for session in sessions if session["client_reference_id"] in ids]
 
 
-def pay(shop: ShopProcesses, stripe: Sandbox, session_id: str) -> None:
-    """Pay at Stripe and deliver every event about the session, twice."""
-    stripe.pay(session_id)
-    about = [
-        event
-        for event in stripe.events("checkout.session.completed")
-        if event["data"]["object"]["id"] == session_id
-    ]
-    assert about
-    shop.deliver_until_taken(about * 2)
-
-
 @pytest.mark.parametrize("keyed", [False, True], ids=["click", "key"])
 def test_C01_C02_killed_at_every_step_of_a_purchase(
     selling: Host, stripe: Sandbox, tmp_path: Path, keyed: bool
@@ -78,13 +61,14 @@ def test_C01_C02_killed_at_every_step_of_a_purchase(
         for place, step in enumerate(steps, 1):
             user = f"{place} {step}"
             shop.slots[0].fuse = place
-            assert buy(shop, user, keyed=keyed) is None, f"not killed at {user}"
+            assert shop.buy(user, keyed=keyed) is None, f"not killed at {user}"
             opened = buy_until_open(shop, user, keyed=keyed)
             assert sessions_of(stripe, selling, user) == [opened["session_id"]]
-            pay(shop, stripe, opened["session_id"])
+            shop.deliver_until_taken([pay(stripe, opened["session_id"])] * 2)
             assert selling.ledger(user) == [1000]
             assert len(selling.purchases(user_id=user)) == 1
         assert [death.step for death in shop.deaths] == steps
+    assert_invariants(selling.app)
 
 
 def _steps_of_a_purchase(shop: ShopProcesses, *, keyed: bool) -> list[str]:
@@ -92,7 +76,7 @@ def _steps_of_a_purchase(shop: ShopProcesses, *, keyed: bool) -> list[str]:
     # Twice: only the first has to connect to the database.
     for time in ("first", "second"):
         shop.traced()
-        answer = buy(shop, f"nobody killed, {time}", keyed=keyed)
+        answer = shop.buy(f"nobody killed, {time}", keyed=keyed)
         assert answer is not None and answer[0] == 201, shop.log
     return shop.traced()
 
@@ -107,9 +91,9 @@ def test_C01_a_session_whose_answer_was_lost_can_be_paid_at_once(
         for place in range(first + 1, last + 1):
             user = f"{place} {steps[place - 1]}"
             shop.slots[0].fuse = place
-            assert buy(shop, user, keyed=True) is None
+            assert shop.buy(user, keyed=True) is None
             (session_id,) = sessions_of(stripe, selling, user)
-            pay(shop, stripe, session_id)
+            shop.deliver_until_taken([pay(stripe, session_id)] * 2)
             assert selling.ledger(user) == [1000]
             opened = buy_until_open(shop, user, keyed=True)
             assert opened["session_id"] == session_id
@@ -121,9 +105,9 @@ def test_C01_killed_while_stripe_answers(selling: Host, stripe: Sandbox, tmp_pat
     with ShopProcesses(selling, tmp_path / "shop", preload=["stripe"]) as shop:
         kill: Callable[[object], None] = lambda _: shop.kill(shop.slots[0])  # noqa: E731
         stripe.faults.next(CREATE, before_reply=kill)
-        assert buy(shop, "alice", keyed=False) is None
+        assert shop.buy("alice", keyed=False) is None
         opened = buy_until_open(shop, "alice", keyed=False)
         assert [death.step for death in shop.deaths] == ["before Stripe"]
         assert sessions_of(stripe, selling, "alice") == [opened["session_id"]]
-        pay(shop, stripe, opened["session_id"])
+        shop.deliver_until_taken([pay(stripe, opened["session_id"])] * 2)
     assert selling.ledger("alice") == [1000]

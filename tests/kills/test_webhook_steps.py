@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from flask_stripe_credits.testing import assert_invariants
+
 from ..hosts import Host
 from ..naive import shops
 from .every_step import kill_at_every_step
-from .histories import PAID, PAID_LATE
+from .histories import DISPUTE_WON, PAID, PAID_LATE, REFUNDED, History
 from .processes import ShopProcesses
 
 # The crash points of the catalogue, by the names that they have here.
@@ -48,6 +50,7 @@ def test_C03_C04_C05_killed_at_every_step_of_a_payment(
     assert set(OF_A_PAYMENT.values()) <= set(outcome.steps)
     assert outcome.killed_at == outcome.steps
     assert outcome.wrong == {}
+    assert_invariants(host.app)
     assert len(host.grants()) == len(outcome.steps) + 3
 
 
@@ -59,6 +62,27 @@ def test_C03_killed_at_every_step_of_a_payment_that_takes_days(host: Host, tmp_p
     assert "INSERT credit_grants" in paid.steps
     assert (unpaid.killed_at, paid.killed_at) == (unpaid.steps, paid.steps)
     assert (unpaid.wrong, paid.wrong) == ({}, {})
+    assert_invariants(host.app)
+
+
+@pytest.mark.parametrize(
+    ("history", "fact"),
+    [(REFUNDED, "INSERT credit_refunds"), (DISPUTE_WON, "INSERT credit_disputes")],
+    ids=["refund", "dispute"],
+)
+def test_C03_A09_A10_killed_at_every_step_of_what_takes_credits_back(
+    host: Host, tmp_path: Path, history: History, fact: str
+) -> None:
+    with ShopProcesses(host, tmp_path / "shop", trace=True) as shop:
+        taken = kill_at_every_step(shop, history, number=2, before=(0,))
+        too_early = kill_at_every_step(shop, history, number=2)
+        given_back = kill_at_every_step(shop, history, number=3, before=(0, 2))
+    assert {fact, "INSERT credit_payments", "INSERT credit_grants"} <= set(taken.steps)
+    assert fact in too_early.steps and "INSERT credit_grants" not in too_early.steps
+    for outcome in (taken, too_early, given_back):
+        assert outcome.killed_at == outcome.steps
+        assert outcome.wrong == {}
+    assert_invariants(host.app)
 
 
 @pytest.mark.parametrize("handler", NAIVE, ids=lambda handler: handler.__name__)
