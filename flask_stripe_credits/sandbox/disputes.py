@@ -36,6 +36,8 @@ def create(
         raise invalid(f"Charge {charge['id']} took no money that could be disputed.")
     if amount is None:
         amount = charge["amount"]
+    if amount < 1:
+        raise invalid("This value must be greater than or equal to 1.", param="amount")
     dispute = disputes.dispute(charge, amount, reason, world.now(), inquiry=inquiry)
     world.store.add(dispute)
     world.store.save({**charge, "disputed": True})

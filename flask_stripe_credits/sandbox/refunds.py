@@ -164,6 +164,8 @@ def _amount(world: World, charge: Json, given: int | None) -> int:
     if left <= 0:
         raise _already_refunded(charge)
     amount = left if given is None else given
+    if amount < 1:
+        raise invalid("This value must be greater than or equal to 1.", param="amount")
     if amount > left:
         raise invalid(
             f"Refund amount ({Money(amount, currency)}) is greater than unrefunded amount on "

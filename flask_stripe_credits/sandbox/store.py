@@ -66,6 +66,8 @@ _SCHEMA += "".join(
     f" WHERE json_extract(body, '$.{name}') IS NOT NULL;\n"
     for name in _FILTERS
 )
+# To be counted up whenever the schema changes: old files are thrown away, not converted.
+_VERSION = 2
 # Left behind by a process that died in the middle: nobody will finish these.
 _RECOVERY = """
 DELETE FROM idempotency WHERE status IS NULL;
@@ -74,7 +76,7 @@ UPDATE deliveries SET state = 'pending' WHERE state = 'sending';
 
 
 class StateFileUnusable(Exception):
-    """The state file is in use by another sandbox, isn't one of ours or can't be written."""
+    """The state file is in use, isn't one of ours, is of another version, or can't be written."""
 
 
 class Place(NamedTuple):
@@ -247,11 +249,23 @@ def _opened(path: Path | None) -> sqlite3.Connection:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
-        db.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA} {_RECOVERY} COMMIT;")
+        if db.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone():
+            _check_version(db)
+        db.executescript(
+            f"BEGIN EXCLUSIVE; PRAGMA user_version = {_VERSION}; {_SCHEMA} {_RECOVERY} COMMIT;"
+        )
     except sqlite3.DatabaseError:
         db.close()
         raise
     return db
+
+
+def _check_version(db: sqlite3.Connection) -> None:
+    [version] = db.execute("PRAGMA user_version").fetchone()
+    if version != _VERSION:
+        raise sqlite3.DatabaseError(
+            "it isn't one of this version's; remove it, and the sandbox begins anew"
+        )
 
 
 def _condition(where: Where) -> tuple[str, list[Any]]:

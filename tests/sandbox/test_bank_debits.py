@@ -213,6 +213,20 @@ def test_only_test_accounts_become_payment_methods(
         assert not [number for number in (US, SEPA) if number in answer.text]
 
 
+def test_the_page_does_not_say_paid_before_the_bank_does(
+    client: stripe.StripeClient, sandbox: Sandbox
+) -> None:
+    session = open_session(client)
+    assert session.url is not None
+    sandbox.pay(session.id, US)
+    page = requests.get(session.url, timeout=5)
+    assert page.status_code == 200
+    assert "already ordered" in page.text
+    assert "already paid" not in page.text
+    sandbox.settle_payment(session.id)
+    assert "already paid" in requests.get(session.url, timeout=5).text
+
+
 def test_details_of_another_kind_are_refused(client: stripe.StripeClient) -> None:
     given: Any = {"type": "card", "card": {"token": "tok_visa"}, "sepa_debit": {"iban": SEPA}}
     with pytest.raises(stripe.InvalidRequestError) as refused:

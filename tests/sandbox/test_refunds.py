@@ -128,6 +128,16 @@ def test_a_payment_without_a_charge_has_nothing_to_refund(
         client.v1.refunds.create({"charge": "ch_none"})
 
 
+def test_nothing_is_no_amount(client: stripe.StripeClient, sandbox: Sandbox) -> None:
+    intent = pay(client, sandbox)
+    for amount in (0, -1):
+        with pytest.raises(ApiError, match="greater than or equal to 1"):
+            sandbox.refund(intent, amount)
+        with pytest.raises(ApiError, match="greater than or equal to 1"):
+            sandbox.dispute(intent, amount)
+    assert sandbox.objects("refund") == sandbox.objects("dispute") == []
+
+
 def test_the_same_key_refunds_once(client: stripe.StripeClient, sandbox: Sandbox) -> None:
     intent = pay(client, sandbox)
     options: Any = {"idempotency_key": "refund-1"}

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from subprocess import run
 
@@ -53,6 +55,16 @@ def test_a_state_file_in_use_says_so(tmp_path: Path) -> None:
         other = run([sys.executable, "-c", code, state], capture_output=True, text=True)
         assert "in use by another sandbox" in other.stderr
     Sandbox(state=state).stop()
+
+
+def test_a_state_file_of_another_version_says_so(tmp_path: Path) -> None:
+    state = tmp_path / "sandbox.db"
+    with closing(sqlite3.connect(state)) as older:
+        older.execute("CREATE TABLE objects (id TEXT, kind TEXT)")
+    with pytest.raises(StateFileUnusable, match="remove it"):
+        Sandbox(state=state)
+    with closing(sqlite3.connect(state)) as untouched:
+        assert untouched.execute("SELECT name FROM sqlite_master").fetchall() == [("objects",)]
 
 
 @pytest.mark.parametrize("content", [b"not a database at all, but long enough to look", None])

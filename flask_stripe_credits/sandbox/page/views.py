@@ -201,11 +201,12 @@ def _success_url(session: Json) -> str:
 
 
 def _closed_page(session: Json) -> BaseResponse:
-    paid = session["status"] == "complete"
-    link = _success_url(session) if paid else session["cancel_url"]
+    complete = session["status"] == "complete"
+    ended = "unpaid" if session["payment_status"] == "unpaid" else "paid"
+    link = _success_url(session) if complete else session["cancel_url"]
     page = render_template(
         "gone.html",
-        state="paid" if paid else "expired",
+        state=ended if complete else "expired",
         link=link if link and is_web_address(link) else None,
     )
-    return make_response(page, 200 if paid else 410)
+    return make_response(page, 200 if complete else 410)
