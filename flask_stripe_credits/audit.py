@@ -14,12 +14,10 @@ import sqlalchemy as sa
 
 from .facts import Reversals, Row, Verdict
 from .invariants import NOTHING_WENT_BACK, OVERDUE, Account, Breach, Rule, breaches_of
-from .reading import reading
+from .reading import ROWS_AT_A_TIME, read_pages, reading
 from .review_queue import count_waiting
 from .state import AppState
 from .statements import dispute_is_live, refund_is_live
-
-BATCH = 1_000
 
 _COLUMNS = (
     "id user_id amount_credits currency stripe_checkout_session_id stripe_payment_intent_id "
@@ -76,7 +74,9 @@ class Audit:
     def _next_batch(self, after: uuid.UUID) -> list[Account]:
         table = self.state.models.table(self.state.models.Purchase)
         columns = [table.c[name] for name in _COLUMNS]
-        query = sa.select(*columns).where(table.c.id > after).order_by(table.c.id).limit(BATCH)
+        query = (
+            sa.select(*columns).where(table.c.id > after).order_by(table.c.id).limit(ROWS_AT_A_TIME)
+        )
         with reading(self.state) as connection:
             purchases = connection.execute(query).mappings().all()
             if not purchases:
@@ -95,8 +95,9 @@ class Audit:
         """What no purchase has, or two have."""
         with reading(self.state) as connection:
             self.waiting = _waiting(self.state, connection)
-            yield from _shared(self.state, connection)
-            yield from _strays(self.state, connection)
+        yield from _shared(self.state)
+        yield from _stray_grants(self.state)
+        yield from _stray_events(self.state)
 
 
 @dataclass(slots=True)
@@ -169,43 +170,42 @@ class _Batch:
         )
 
 
-def _shared(state: AppState, connection: sa.Connection) -> Iterator[Breach]:
+def _shared(state: AppState) -> Iterator[Breach]:
     """Checkout sessions and payments of several purchases: one payment would pay for both."""
     purchases = state.models.table(state.models.Purchase)
     for name in ("stripe_checkout_session_id", "stripe_payment_intent_id"):
         column = purchases.c[name]
         query = (
-            sa.select(column, sa.func.count())
+            sa.select(column.label("value"), sa.func.count().label("sharing"))
             .where(column.is_not(None))
             .group_by(column)
             .having(sa.func.count() > 1)
         )
-        for value, count in connection.execute(query):
-            yield Breach(Rule.SHARED, f"{count} purchases have the {name} {value}")
+        for row in read_pages(state, query, column):
+            yield Breach(Rule.SHARED, f"{row.sharing} purchases have the {name} {row.value}")
 
 
-def _strays(state: AppState, connection: sa.Connection) -> Iterator[Breach]:
-    """Grants and events of purchases that aren't there."""
+def _stray_grants(state: AppState) -> Iterator[Breach]:
     models = state.models
-    purchases, grants = models.table(models.Purchase), models.table(models.Grant)
-    events = models.table(models.WebhookEvent)
-    missing = purchases.c.id.is_(None)
-    stray_grants = (
-        sa.select(grants.c.id, grants.c.credits, grants.c.purchase_id)
-        .outerjoin(purchases, purchases.c.id == grants.c.purchase_id)
-        .where(missing)
-        .execution_options(yield_per=BATCH)
+    purchases, grants = models.table(models.Purchase).c, models.table(models.Grant).c
+    query = sa.select(grants.id, grants.credits, grants.purchase_id).where(
+        ~sa.exists().where(purchases.id == grants.purchase_id)
     )
-    for row in connection.execute(stray_grants):
+    for row in read_pages(state, query, grants.id):
         problem = f"grant {row.id} of {row.credits} credits belongs to no purchase"
         yield Breach(Rule.STRAY, problem, str(row.purchase_id))
-    stray_events = (
-        sa.select(events.c.stripe_event_id, events.c.verdict, events.c.purchase_id)
-        .outerjoin(purchases, purchases.c.id == events.c.purchase_id)
-        .where(missing, events.c.purchase_id.is_not(None), events.c.verdict != Verdict.ORPHAN)
-        .execution_options(yield_per=BATCH)
+
+
+def _stray_events(state: AppState) -> Iterator[Breach]:
+    models = state.models
+    purchases, events = models.table(models.Purchase).c, models.table(models.WebhookEvent).c
+    query = sa.select(events.stripe_event_id, events.verdict, events.purchase_id).where(
+        events.purchase_id.is_not(None),
+        # Told already, and perhaps dismissed: its purchase was missing when it came.
+        events.verdict.not_in((Verdict.ORPHAN, Verdict.DISMISSED)),
+        ~sa.exists().where(purchases.id == events.purchase_id),
     )
-    for row in connection.execute(stray_events):
+    for row in read_pages(state, query, events.stripe_event_id):
         problem = f"event {row.stripe_event_id} ({row.verdict}) is about a purchase that is gone"
         yield Breach(Rule.STRAY, problem, str(row.purchase_id))
 

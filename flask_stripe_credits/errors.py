@@ -185,6 +185,10 @@ class NoReceiver(FulfillmentError):
         self.signal_name = signal_name
 
 
+class ReviewError(StripeCreditsError):
+    """What an operator decided can't be, or was decided before; nothing was changed."""
+
+
 class DatabaseBusy(StripeCreditsError):
     """The database refused the transaction several times (locks, deadlocks, lost connection)."""
 

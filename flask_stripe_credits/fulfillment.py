@@ -117,7 +117,7 @@ def fulfill(
         _grant(uow, row, due, sums.sequence + 1, reason, cause)
     _write(uow, before, row)
     if row["status"] != before["status"]:
-        _tell_status(uow, before, row, due, cause, recorded.flag)
+        _tell_status(uow, before, row, due, cause, recorded)
     in_review = row["status"] == PurchaseStatus.REVIEW
     return replace(recorded, verdict=Verdict.REVIEW) if in_review else recorded
 
@@ -276,14 +276,14 @@ def _tell_status(
     row: Mapping[str, Any],
     due: int,
     cause: str,
-    flag: str | None,
+    recorded: Recorded,
 ) -> None:
     """Log a change of status that no grant row explains, and tell the host after the commit."""
     if due == 0:
         details = {"from": before["status"], "to": row["status"]}
-        if flag is not None:
-            details["reason"] = flag
-        _audit(uow, row["id"], f"purchase.{row['status']}", cause, details)
+        if recorded.flag is not None:
+            details["reason"] = recorded.flag
+        _audit(uow, recorded, f"purchase.{row['status']}", cause, details)
     app, purchase = _app(), PurchaseSnapshot.of(row)
     if row["status"] == PurchaseStatus.REVIEW:
         logger.error("purchase %s needs a review: %s", purchase.id, row["review_reason"])
@@ -307,19 +307,13 @@ def _flag(uow: UnitOfWork, recorded: Recorded, cause: str) -> None:
         row = found.mappings().one()
     purchase = None if row is None else PurchaseSnapshot.of(row)
     logger.error("%s (%s, purchase %s)", reason, cause, recorded.purchase_id)
-    _audit(
-        uow,
-        recorded.purchase_id,
-        f"event.{recorded.verdict}",
-        cause,
-        {"reason": reason},
-    )
+    _audit(uow, recorded, f"event.{recorded.verdict}", cause, {"reason": reason})
     uow.after_commit(lambda: purchase_flagged.send(app, purchase=purchase, reason=reason))
 
 
 def _audit(
     uow: UnitOfWork,
-    purchase_id: uuid.UUID | None,
+    recorded: Recorded,
     action: str,
     cause: str,
     details: Mapping[str, Any],
@@ -328,9 +322,9 @@ def _audit(
         uow.sql.insert_audit,
         {
             "created_at": uow.now,
-            "actor": "stripe",
+            "actor": recorded.actor,
             "action": action,
-            "purchase_id": purchase_id,
+            "purchase_id": recorded.purchase_id,
             "details": {**details, "cause": cause},
         },
     )

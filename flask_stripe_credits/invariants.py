@@ -195,7 +195,8 @@ def _facts(account: Account) -> _Found:
 
 def _delivery(account: Account, now: dt.datetime) -> _Found:
     waiting = [grant for grant in account.grants if grant["delivered_at"] is None]
-    if not waiting:
+    # What a receiver refused waits for a decision, and dismissed it is never delivered.
+    if not waiting or posts_nothing(account.purchase):
         return
     first = waiting[0]
     overtaken = [

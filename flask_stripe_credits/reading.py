@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from .state import AppState
 from .unit_of_work import database_trouble, outage_error
 
+ROWS_AT_A_TIME = 1_000
+
 
 @contextlib.contextmanager
 def reading(state: AppState) -> Iterator[sa.Connection]:
@@ -53,3 +55,20 @@ def _one_moment(connection: sa.Connection) -> Iterator[None]:
         finally:
             if by_hand and not connection.invalidated:
                 connection.exec_driver_sql("ROLLBACK")
+
+
+def read_pages(
+    state: AppState, query: sa.Select[Any], key: sa.ColumnElement[Any]
+) -> Iterator[sa.Row[tuple[Any, ...]]]:
+    """Yield the rows of ``query`` by ``key``, its first column, a thousand at a time.
+
+    Nothing is held open while the caller works on them. What changes meanwhile may be seen or not.
+    """
+    page = query.order_by(key).limit(ROWS_AT_A_TIME)
+    while True:
+        with reading(state) as connection:
+            rows = connection.execute(page).all()
+        yield from rows
+        if len(rows) < ROWS_AT_A_TIME:
+            return
+        page = query.where(key > rows[-1][0]).order_by(key).limit(ROWS_AT_A_TIME)

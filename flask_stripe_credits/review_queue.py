@@ -38,13 +38,13 @@ class Waiting:
 
 def waiting(state: AppState) -> Iterator[Waiting]:
     """Yield everything that waits, purchases first, oldest first."""
-    with reading(state) as connection:
-        for kind, query in _queries(state.models).items():
-            ordered = query.order_by(sa.literal_column("since")).execution_options(yield_per=1_000)
-            for row in connection.execute(ordered):
-                purchase_id = None if row.purchase_id is None else str(row.purchase_id)
-                id = str(row.id)
-                yield Waiting(kind, id, purchase_id, row.object_id, row.reason, row.since)
+    for kind, query in _queries(state.models).items():
+        with reading(state) as connection:
+            rows = connection.execute(query.order_by(sa.literal_column("since"))).all()
+        for row in rows:
+            purchase_id = None if row.purchase_id is None else str(row.purchase_id)
+            id = str(row.id)
+            yield Waiting(kind, id, purchase_id, row.object_id, row.reason, row.since)
 
 
 def count_waiting(models: Models, connection: sa.Connection) -> dict[str, int]:
@@ -72,10 +72,26 @@ def _purchases(models: Models) -> sa.Select[Any]:
 
 
 def _events(models: Models) -> sa.Select[Any]:
-    """Events that were flagged by themselves; the others' purchases are in review instead."""
     events, log = models.table(models.WebhookEvent).c, models.table(models.AuditLog).c
-    return _told(events, log.details["reason"].as_string()).where(
-        events.verdict == Verdict.REVIEW,
+    reason = (
+        sa.select(log.details["reason"].as_string())
+        .where(_flag_of(models))
+        .correlate(models.table(models.WebhookEvent))
+        .limit(1)
+        .scalar_subquery()
+    )
+    return _told(events, reason).where(events.verdict == Verdict.REVIEW, flagged_by_itself(models))
+
+
+def flagged_by_itself(models: Models) -> sa.ColumnElement[bool]:
+    """Whether it is an event that was flagged, and not its purchase that was put in review."""
+    return sa.exists().where(_flag_of(models)).correlate(models.table(models.WebhookEvent))
+
+
+def _flag_of(models: Models) -> sa.ColumnElement[bool]:
+    """The line in the audit log that says why an event was flagged."""
+    events, log = models.table(models.WebhookEvent).c, models.table(models.AuditLog).c
+    return sa.and_(
         log.purchase_id == events.purchase_id,
         log.action == f"event.{Verdict.REVIEW}",
         log.details["cause"].as_string() == events.stripe_event_id,

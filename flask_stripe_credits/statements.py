@@ -148,14 +148,22 @@ class Statements:
         self.insert_audit = sa.insert(models.table(models.AuditLog)).inline()
         self.find_event = sa.select(events.c.stripe_event_id).where(
             events.c.stripe_event_id == sa.bindparam("event_id"),
-            events.c.verdict == sa.bindparam("verdict"),
+            events.c.verdict.in_((sa.bindparam("verdict"), "dismissed")),
         )
         event = insert(events)
-        kept = ("verdict", "error_class", "purchase_id", "updated_at")
+        kept = ("error_class", "updated_at")
+        told = event.excluded
         self.upsert_event = event.on_conflict_do_update(
             index_elements=[events.c.stripe_event_id],
-            set_={name: event.excluded[name] for name in kept}
-            | {"attempts": events.c.attempts + 1},
+            set_={name: told[name] for name in kept}
+            | {
+                "attempts": events.c.attempts + 1,
+                "purchase_id": sa.func.coalesce(told.purchase_id, events.c.purchase_id),
+                # An operator's word is final, however often Stripe delivers it.
+                "verdict": sa.case(
+                    (events.c.verdict == "dismissed", events.c.verdict), else_=told.verdict
+                ),
+            },
         )
 
     def _outbox(self, models: Models) -> None:

@@ -417,7 +417,7 @@ def test_I1_what_is_in_review_or_dismissed_keeps_what_is_posted(host: Host) -> N
 def test_more_purchases_than_a_batch_are_all_checked(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_module, "BATCH", 3)
+    monkeypatch.setattr(audit_module, "ROWS_AT_A_TIME", 3)
     purchases = [paid(host) for _ in range(7)]
     assert breaches(host) == []
     for purchase in purchases:

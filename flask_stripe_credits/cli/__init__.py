@@ -10,6 +10,7 @@ from .db import db_group
 from .deliver import deliver_command
 from .packages import packages_group
 from .reconcile import reconcile_command
+from .review import review_group
 from .sandbox import sandbox
 from .sync import sync_command
 
@@ -23,6 +24,7 @@ def register_commands(app: Flask) -> None:
         deliver_command,
         packages_group,
         reconcile_command,
+        review_group,
         sandbox,
         sync_command,
     ):

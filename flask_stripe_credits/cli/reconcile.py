@@ -17,6 +17,7 @@ from ..errors import StripeCreditsError
 from ..reconciliation import Finding, Run, Totals, reconcile
 from ..reconciliation.rebuild import Order, rebuild
 from ..state import AppState, current_state
+from .mode import check_live, mode_and_site
 
 PROGRESS_EVERY_SECONDS = 5.0
 _NEEDS_SOMEBODY = 1
@@ -93,16 +94,16 @@ def reconcile_command(
     rebuilding = session_id is not None
     try:
         state = current_state()
-        announce = _announce(state, writes=rebuilding or not only_plan, live=live)
+        check_live(state, writes=rebuilding or not only_plan, live=live)
         if session_id is not None:
             order = _order(session_id, user_id, package_code, actor)
-            click.echo(announce)
+            click.echo(mode_and_site(state))
             _rebuild(state, order)
             return
         if user_id is not None or package_code is not None or actor is not None:
             raise click.UsageError("--user, --package and --by go with --rebuild")
         printer = _Printer(as_json, only_plan, live)
-        printer.say(f"{announce}, since {since:%Y-%m-%d %H:%M %Z}")
+        printer.say(f"{mode_and_site(state)}, since {since:%Y-%m-%d %H:%M %Z}")
         run = Run(state, since, apply=not only_plan, progress=printer.progress)
         finished = False
         try:
@@ -118,15 +119,6 @@ def reconcile_command(
         raise SystemExit(_NEEDS_SOMEBODY)
     if totals.to_repair:
         raise SystemExit(_SOMETHING_TO_DO)
-
-
-def _announce(state: AppState, *, writes: bool, live: bool) -> str:
-    livemode = state.settings.require_livemode()
-    if live and not livemode:
-        raise click.ClickException("--live was given, but the API key is a test key")
-    if livemode and writes and not live:
-        raise click.ClickException("the API key is a live key: add --live if that is meant")
-    return f"Stripe in {'live' if livemode else 'test'} mode, site {state.settings.site}"
 
 
 def _order(

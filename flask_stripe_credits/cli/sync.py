@@ -8,6 +8,7 @@ from flask.cli import with_appcontext
 from ..catalog.sync import PackagePlan, apply_sync, plan_sync
 from ..errors import GatewayError, StripeCreditsError
 from ..state import AppState, current_state
+from .mode import check_live, mode_and_site
 
 _SOMETHING_TO_DO = 2
 
@@ -27,7 +28,8 @@ def sync_command(only_plan: bool, live: bool) -> None:
     """
     try:
         state = current_state()
-        _announce(state, only_plan, live)
+        click.echo(mode_and_site(state))
+        check_live(state, writes=not only_plan, live=live)
         plans = plan_sync(state)
         if not plans:
             click.echo("there are no packages for sale: run `flask credits packages load`")
@@ -39,15 +41,6 @@ def sync_command(only_plan: bool, live: bool) -> None:
     if due and only_plan:
         click.echo(f"{due} to sync: run `flask credits sync --apply{' --live' if live else ''}`")
         raise SystemExit(_SOMETHING_TO_DO)
-
-
-def _announce(state: AppState, only_plan: bool, live: bool) -> None:
-    livemode = state.settings.require_livemode()
-    click.echo(f"Stripe in {'live' if livemode else 'test'} mode, site {state.settings.site}")
-    if live and not livemode:
-        raise click.ClickException("--live was given, but the API key is a test key")
-    if livemode and not live and not only_plan:
-        raise click.ClickException("the API key is a live key: add --live if that is meant")
 
 
 def _sync(state: AppState, plan: PackagePlan, only_plan: bool) -> None:

@@ -4,6 +4,13 @@ Recording locks the rows it speaks of, payment before purchase, and returns what
 :mod:`.fulfillment` writes it together with the results. Nothing here changes credits.
 """
 
+from .decisions import FlaggedEvent as FlaggedEvent
+from .decisions import Ruling as Ruling
+from .decisions import record_acceptance as record_acceptance
+from .decisions import record_dismissal as record_dismissal
+from .decisions import record_event_acceptance as record_event_acceptance
+from .decisions import record_event_dismissal as record_event_dismissal
+from .decisions import undecided_or_raise as undecided_or_raise
 from .recorded import IGNORED as IGNORED
 from .recorded import Reasons as Reasons
 from .recorded import Recorded as Recorded

@@ -22,6 +22,7 @@ class Verdict(StrEnum):
     REVIEW = "review"
     ORPHAN = "orphan"
     FAILED = "failed"
+    DISMISSED = "dismissed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Recorded:
     :ivar purchase: the row as it was before, None when there is nothing to fulfill.
     :ivar reasons: of a grant that takes credits back for this fact, or gives them back.
     :ivar flag: why somebody has to look at this, None when nobody has to.
+    :ivar actor: who says so, for the audit log.
     """
 
     verdict: Verdict
@@ -51,6 +53,7 @@ class Recorded:
     reasons: Reasons = field(default=Reasons())
     flag: str | None = None
     purchase_id: uuid.UUID | None = None
+    actor: str = "stripe"
 
 
 IGNORED = Recorded(Verdict.IGNORED)

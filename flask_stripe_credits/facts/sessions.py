@@ -111,7 +111,7 @@ def facts_of_session(
     elif news is SessionNews.FAILED:
         facts |= {"session_completed_at": now, "failed_at": now}
     else:
-        contradiction = _contradiction(purchase, session, settings)
+        contradiction = contradiction_of(purchase, session, settings)
         # What is paid, or was decided on, is settled: a late event of another shape can't move it.
         settled = purchase["paid_at"] is not None or purchase["review_decision"] is not None
         if contradiction is not None and not settled:
@@ -119,16 +119,14 @@ def facts_of_session(
             return Recorded(
                 Verdict.REVIEW,
                 purchase,
-                _new(purchase, changes),
+                unknown_yet(purchase, changes),
                 flag=contradiction,
                 purchase_id=purchase["id"],
             )
-        facts["session_completed_at"] = now
-        if session.is_paid:
-            facts |= {"paid_at": now, "amount_paid": session.amount_total}
-        if not _paid_another(purchase):
-            facts["stripe_payment_intent_id"] = session.payment_intent_id
-    return Recorded(Verdict.HANDLED, purchase, _new(purchase, facts), purchase_id=purchase["id"])
+        facts |= facts_of_completed(purchase, session, now)
+    return Recorded(
+        Verdict.HANDLED, purchase, unknown_yet(purchase, facts), purchase_id=purchase["id"]
+    )
 
 
 def record_unopened(uow: UnitOfWork, purchase_id: uuid.UUID) -> Recorded:
@@ -142,18 +140,28 @@ def record_unopened(uow: UnitOfWork, purchase_id: uuid.UUID) -> Recorded:
     claimed_until = purchase["checkout_claimed_until"]
     if claimed_until is not None and claimed_until > uow.now:
         return IGNORED
-    changes = _new(purchase, {"expired_at": uow.now})
+    changes = unknown_yet(purchase, {"expired_at": uow.now})
     return Recorded(Verdict.HANDLED, purchase, changes, purchase_id=purchase_id)
 
 
-def _new(purchase: Row, facts: Mapping[str, Any]) -> dict[str, Any]:
+def facts_of_completed(purchase: Row, session: CheckoutSession, now: dt.datetime) -> dict[str, Any]:
+    """What a completed session says of its purchase's payment."""
+    facts: dict[str, Any] = {"session_completed_at": now}
+    if session.is_paid:
+        facts |= {"paid_at": now, "amount_paid": session.amount_total}
+    if not paid_another(purchase):
+        facts["stripe_payment_intent_id"] = session.payment_intent_id
+    return facts
+
+
+def unknown_yet(purchase: Row, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts that the row doesn't know yet. A fact once known is never changed."""
     return {
         name: value for name, value in facts.items() if value is not None and purchase[name] is None
     }
 
 
-def _contradiction(purchase: Row, session: CheckoutSession, settings: Settings) -> str | None:
+def contradiction_of(purchase: Row, session: CheckoutSession, settings: Settings) -> str | None:
     """What in a completed session doesn't fit its purchase, None when all of it does."""
     if session.currency != purchase["currency"]:
         return f"currency is {session.currency}, expected {purchase['currency']}"
@@ -178,10 +186,11 @@ def _contradiction(purchase: Row, session: CheckoutSession, settings: Settings) 
     known = purchase["stripe_payment_intent_id"]
     if known is not None and session.payment_intent_id not in (None, known):
         return f"payment intent is {session.payment_intent_id}, expected {known}"
-    if _paid_another(purchase):
+    if paid_another(purchase):
         return f"payment intent {session.payment_intent_id} belongs to another purchase"
     return None
 
 
-def _paid_another(purchase: Row) -> bool:
+def paid_another(purchase: Row) -> bool:
+    """Whether the payment for which the purchase was locked is another purchase's."""
     return purchase["payment_owner_id"] not in (None, purchase["id"])

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from ..facts import PurchaseStatus, Reversals, Row
+from ..facts import PurchaseStatus, Reversals, Row, Verdict
 from ..models import Models
 from ..reading import reading
 from ..state import AppState
@@ -243,3 +243,10 @@ def verdicts_on(state: AppState, purchase_id: uuid.UUID, object_id: str) -> set[
     query = sa.select(c.verdict).where(c.purchase_id == purchase_id, c.object_id == object_id)
     with reading(state) as connection:
         return set(connection.execute(query).scalars())
+
+
+def is_dismissed(state: AppState, purchase_id: uuid.UUID | None, object_id: str) -> bool:
+    """Whether an operator has seen this before, and said that nothing is to be done."""
+    if purchase_id is None:
+        return False
+    return Verdict.DISMISSED in verdicts_on(state, purchase_id, object_id)

@@ -92,7 +92,12 @@ def _compare_page(
         pairs = [(told, recorded.get(told.id)) for told in of_payment]
         by_id = {told.id: told for told in of_payment}
         for finding in kind.compare(run.judge, purchase, pairs):
-            yield _repair(run, kind, finding, by_id[finding.about or ""])
+            told = by_id[finding.about or ""]
+            if finding.kind is Kind.CONTRADICTION and what_we_know.is_dismissed(
+                run.state, purchase.row["id"], told.id
+            ):
+                continue
+            yield _repair(run, kind, finding, told)
 
 
 def _repair(run: Run, kind: _Kind, finding: Finding, told: Told) -> Finding:

@@ -182,7 +182,9 @@ def _unopened(run: Run, known: Known) -> Iterator[Finding]:
 
 
 def _orphan(run: Run, session: CheckoutSession, elsewhere: Elsewhere) -> Iterator[Finding]:
-    if session.status == "complete" and session.is_paid and not _given_back(session, elsewhere):
+    if session.status != "complete" or not session.is_paid or _given_back(session, elsewhere):
+        return
+    if not what_we_know.is_dismissed(run.state, session.purchase_id, session.id):
         yield _noted(run, orphan(session), session)
 
 
@@ -191,7 +193,8 @@ def _stranger(
 ) -> Iterator[Finding]:
     if session.status != "complete" or _given_back(session, elsewhere):
         return
-    if Verdict.HANDLED not in what_we_know.verdicts_on(run.state, known.row["id"], session.id):
+    verdicts = what_we_know.verdicts_on(run.state, known.row["id"], session.id)
+    if not verdicts & {Verdict.HANDLED, Verdict.DISMISSED}:
         yield _noted(run, stranger(known, session), session)
 
 

@@ -1,0 +1,28 @@
+"""Which Stripe is meant: said by every command that has to do with money, live only on purpose."""
+
+from __future__ import annotations
+
+import click
+
+from ..state import AppState
+
+
+def mode_and_site(state: AppState) -> str:
+    """Return what to print first.
+
+    :raises NotConfigured: there is no usable API key to tell the mode.
+    """
+    mode = "live" if state.settings.require_livemode() else "test"
+    return f"Stripe in {mode} mode, site {state.settings.site}"
+
+
+def check_live(state: AppState, *, writes: bool, live: bool) -> None:
+    """Refuse to change live data without ``--live``, and ``--live`` with a test key.
+
+    :raises NotConfigured: there is no usable API key to tell the mode.
+    """
+    livemode = state.settings.require_livemode()
+    if live and not livemode:
+        raise click.ClickException("--live was given, but the API key is a test key")
+    if livemode and writes and not live:
+        raise click.ClickException("the API key is a live key: add --live if that is meant")
