@@ -310,7 +310,7 @@ def _read(kind: type[Entry], payload: Mapping[str, Any]) -> Entry:
 
 
 def _created(since: dt.datetime) -> dict[str, Any]:
-    return {"created": {"gte": int(since.timestamp())}}
+    return {"created": {"gte": max(0, int(since.timestamp()))}}
 
 
 def _session_for(api_base: str | None) -> Any:

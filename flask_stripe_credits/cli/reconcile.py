@@ -36,7 +36,7 @@ class Since(click.ParamType):  # type: ignore[type-arg]
         if isinstance(value, dt.datetime):
             return value
         now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-        moment = _moment(value, now)
+        moment = moment_of(value, now)
         if moment is None:
             self.fail(f"{value!r} is none of 35d, 12h, 2026-10-31 or 2026-10-31T08:00Z", param, ctx)
         if moment > now:
@@ -44,8 +44,9 @@ class Since(click.ParamType):  # type: ignore[type-arg]
         return moment.replace(microsecond=0)
 
 
-def _moment(text: str, now: dt.datetime) -> dt.datetime | None:
-    ago = re.fullmatch(r"(\d{1,5})([dh])", text, re.ASCII)
+def moment_of(text: str, now: dt.datetime) -> dt.datetime | None:
+    """Return the moment that ``--since`` means, None when it can't be understood."""
+    ago = re.fullmatch(r"(\d{1,4})([dh])", text, re.ASCII)
     try:
         if ago is not None:
             number = int(ago[1])

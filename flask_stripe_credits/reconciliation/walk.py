@@ -27,6 +27,11 @@ class Walk:
         self._next = next(rows, None)
         self._seen: dict[uuid.UUID, dt.datetime] = {}
 
+    @property
+    def remembers(self) -> int:
+        """How many purchases are in memory."""
+        return len(self._seen)
+
     def saw(self, purchase: Row) -> None:
         """Note that the list has this purchase's session."""
         self._seen[purchase["id"]] = purchase["created_at"]
