@@ -7,10 +7,12 @@ in another short one. A worker that dies in between loses nothing: its lease run
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
+import sqlalchemy as sa
 from flask import Flask
 
 from .config import Delivery
@@ -21,7 +23,9 @@ from .snapshots import GrantSnapshot, PurchaseSnapshot
 from .state import AppState
 from .unit_of_work import UnitOfWork, in_transaction
 
-logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_READ_COMMITTED = sa.text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
 LEASE = dt.timedelta(seconds=60)
 LONGEST_PAUSE = dt.timedelta(hours=1)
@@ -72,7 +76,7 @@ def claim_next(
         purchase = uow.execute(uow.sql.find_purchase, of_grant).mappings().one()
         return Claim(GrantSnapshot.of(row, PurchaseSnapshot.of(purchase)), attempt, due)
 
-    return in_transaction(state, claim)
+    return _in_short_transaction(state, claim)
 
 
 def hand_over(state: AppState, app: Flask, claim: Claim) -> None:
@@ -83,9 +87,20 @@ def hand_over(state: AppState, app: Flask, claim: Claim) -> None:
     """
     if state.settings.delivery is Delivery.OUTBOX:
         deliver_outside(state, app, claim.grant)
-        in_transaction(state, lambda uow: _mark_delivered(uow, claim.grant))
+        _in_short_transaction(state, lambda uow: _mark_delivered(uow, claim.grant))
     else:
         in_transaction(state, lambda uow: _hand_over_inside(uow, app, claim))
+
+
+def _in_short_transaction(state: AppState, work: Callable[[UnitOfWork], T]) -> T:
+    """At a level where workers that look at the same rows don't make each other fail."""
+
+    def lowered(uow: UnitOfWork) -> T:
+        if uow.owns_connection and uow.connection.dialect.name == "postgresql":
+            uow.execute(_READ_COMMITTED)
+        return work(uow)
+
+    return in_transaction(state, lowered)
 
 
 def _hand_over_inside(uow: UnitOfWork, app: Flask, claim: Claim) -> None:
@@ -125,7 +140,7 @@ def mark_failed(state: AppState, claim: Claim, error: FulfillmentError) -> dt.da
         give_back(uow, claim, described(error), next_attempt_at)
         return next_attempt_at
 
-    return in_transaction(state, mark)
+    return _in_short_transaction(state, mark)
 
 
 def give_back(
@@ -162,7 +177,7 @@ def read_backlog(state: AppState) -> Backlog:
         found = uow.execute(uow.sql.count_undelivered, known).one()
         return Backlog(found.left, found.in_review)
 
-    return in_transaction(state, read)
+    return _in_short_transaction(state, read)
 
 
 def pause_after(attempt: int) -> dt.timedelta:

@@ -117,10 +117,8 @@ def the_answer_waits(shop: Shop, patch: pytest.MonkeyPatch) -> None:
 
 MUTANTS: list[tuple[Mutate, Check]] = [
     (overtaking, test_order.TestOrder().test_a_take_back_never_overtakes_its_grant),
-    (overtaking, lambda shop, _: test_workers.deliver_in_threads(shop)),
     (also_in_review, test_refusals.test_dismissing_leaves_the_grant_undelivered_for_good),
     (at_any_time, lambda shop, clock: _c15(shop, clock)),
-    (also_claimed, lambda shop, _: test_workers.deliver_in_threads(shop)),
     (no_lease, test_order.TestLeases().test_a_late_failure_does_not_end_the_lease_of_others),
     (endless_lease, test_order.TestLeases().test_what_a_dead_worker_had_is_tried_again_later),
     (marked_first, lambda shop, clock: _c15(shop, clock)),
@@ -157,6 +155,16 @@ def test_a_broken_rule_is_noticed(
     mutate(shop, monkeypatch)
     with pytest.raises((AssertionError, TypeError)):
         check(shop, clock)
+
+
+@pytest.mark.parametrize("mutate", [overtaking, also_claimed])
+def test_threads_without_a_rule_are_noticed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, mutate: Mutate
+) -> None:
+    shop = make_shop(database_url)
+    mutate(shop, monkeypatch)
+    with pytest.raises(AssertionError):
+        test_workers.deliver_in_threads(shop)
 
 
 def test_two_claims_of_one_grant_without_the_lock_are_noticed(
