@@ -105,7 +105,10 @@ def _check(ruling: Ruling) -> None:
 
 def _accept_purchase(state: AppState, purchase_id: uuid.UUID, ruling: Ruling) -> Outcome:
     purchase = _read_purchase(state, purchase_id)
-    session = state.gateway.retrieve_checkout_session(purchase["stripe_checkout_session_id"])
+    session_id = purchase["stripe_checkout_session_id"]
+    if session_id is None:
+        raise ReviewError(f"purchase {purchase_id} has no session: it can only be dismissed")
+    session = state.gateway.retrieve_checkout_session(session_id)
     return _settle(
         state,
         lambda uow: record_acceptance(uow, purchase_id, session, ruling),
