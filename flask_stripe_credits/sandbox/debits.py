@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import balance, bank_accounts, events, sessions
+from . import balance, charging, events, sessions
 from .bank_accounts import Debit
 from .errors import ApiError, invalid
 from .store import Json, Where
@@ -26,10 +26,8 @@ def settle(world: World, session_id: str, *, succeeded: bool | None = None) -> J
             code="payment_intent_unexpected_state",
         )
     if succeeded is None:
-        succeeded = _debit(world, intent) is not Debit.REFUSED
-    charge = world.store.get("charge", intent["latest_charge"]) or {}
-    settled = _pay if succeeded else _refuse
-    return settled(world, session, intent, charge)
+        succeeded = charging.debit(world, intent) is not Debit.REFUSED
+    return _settle(world, intent, succeeded) or session
 
 
 def settle_overdue(world: World, after_seconds: float) -> None:
@@ -42,20 +40,29 @@ def settle_overdue(world: World, after_seconds: float) -> None:
         return
     with world.store.transaction():
         for intent in world.store.find("payment_intent", waiting):
-            if _debit(world, intent) is not Debit.WAITS:
-                settle(world, _session_of(world, intent)["id"])
+            if (debit := charging.debit(world, intent)) is not Debit.WAITS:
+                _settle(world, intent, debit is Debit.PAID)
 
 
-def _session_of(world: World, intent: Json) -> Json:
+def _settle(world: World, intent: Json, succeeded: bool) -> Json | None:
+    """Return the session, unless the intent has none."""
     of_intent = [Where("payment_intent", "=", intent["id"])]
-    return world.store.find("checkout.session", of_intent, limit=1)[0]
+    sessions_of = world.store.find("checkout.session", of_intent, limit=1)
+    charge = world.store.get("charge", intent["latest_charge"]) or {}
+    if succeeded:
+        _pay(world, intent, charge)
+    else:
+        _refuse(world, intent, charge)
+    if not sessions_of:
+        return None
+    session = {**sessions_of[0], "payment_status": "paid" if succeeded else "unpaid"}
+    world.store.save(session)
+    what = "succeeded" if succeeded else "failed"
+    events.record(world, f"checkout.session.async_payment_{what}", session)
+    return session
 
 
-def _debit(world: World, intent: Json) -> Debit:
-    return bank_accounts.BY_NUMBER[world.store.hidden(intent["payment_method"])["number"]].debit
-
-
-def _pay(world: World, session: Json, intent: Json, charge: Json) -> Json:
+def _pay(world: World, intent: Json, charge: Json) -> None:
     amount = intent["amount"]
     moved = balance.move(world, charge, amount, type="payment", category="charge")
     charge = {
@@ -68,16 +75,10 @@ def _pay(world: World, session: Json, intent: Json, charge: Json) -> Json:
     }
     world.store.save(charge)
     events.record(world, "charge.succeeded", charge)
-    intent = {**intent, "amount_received": amount, "status": "succeeded"}
-    world.store.save(intent)
-    events.record(world, "payment_intent.succeeded", intent)
-    session = {**session, "payment_status": "paid"}
-    world.store.save(session)
-    events.record(world, "checkout.session.async_payment_succeeded", session)
-    return session
+    charging.tell(world, {**intent, "amount_received": amount, "status": "succeeded"})
 
 
-def _refuse(world: World, session: Json, intent: Json, charge: Json) -> Json:
+def _refuse(world: World, intent: Json, charge: Json) -> None:
     error = ApiError(
         402,
         "invalid_request_error",
@@ -92,14 +93,5 @@ def _refuse(world: World, session: Json, intent: Json, charge: Json) -> Json:
     }
     world.store.save(charge)
     events.record(world, "charge.failed", charge)
-    method = world.store.get("payment_method", intent["payment_method"])
-    intent = {
-        **intent,
-        "last_payment_error": {**error.details, "payment_method": method},
-        "payment_method": None,
-        "status": "requires_payment_method",
-    }
-    world.store.save(intent)
-    events.record(world, "payment_intent.payment_failed", intent)
-    events.record(world, "checkout.session.async_payment_failed", session)
-    return session
+    method = world.store.get("payment_method", intent["payment_method"]) or {}
+    charging.fail(world, intent, method, error)

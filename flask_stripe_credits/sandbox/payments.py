@@ -5,19 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from . import balance, cards, disputes, events, sessions
+from . import charging, events, sessions
 from .cards import Behaviour
-from .errors import ApiError, card_error, invalid
+from .errors import ApiError, invalid
 from .objects import checkout, payment_methods, payments
 from .store import Json
 from .world import World
-
-# The event that tells what a payment intent became when its session was completed.
-_TOLD = {
-    "succeeded": "payment_intent.succeeded",
-    "requires_capture": "payment_intent.amount_capturable_updated",
-    "processing": "payment_intent.processing",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +80,9 @@ def confirm(
         intent = _intent(world, session)
         session = _save(world, {**session, "payment_intent": intent["id"]})
         if method["type"] != "card":
-            return _debit(world, session, intent, method)
-        behaviour = _behaviour(world, method)
+            intent = charging.wait_for_bank(world, intent, method)
+            return replace(_complete(world, session, method, intent), result="processing")
+        behaviour = charging.behaviour(world, method)
         if behaviour is Behaviour.DECLINED:
             return _decline(world, session, intent, method)
         if behaviour is Behaviour.AUTHENTICATES:
@@ -120,7 +114,7 @@ def authenticate(world: World, session_id: str, *, passed: bool) -> Outcome:
             "method and try again.",
             code="payment_intent_authentication_failure",
         )
-        return _fail(world, session, intent, method, error)
+        return _fail(world, session, intent, error, method)
 
 
 def waiting_intent(world: World, session: Json) -> Json | None:
@@ -153,48 +147,10 @@ def _save(world: World, body: Json) -> Json:
 
 
 def _charge(world: World, session: Json, intent: Json, method: Json) -> Outcome:
-    captured = intent["capture_method"] != "manual"
-    charge = payments.charge(intent, method, world.now(), status="succeeded", captured=captured)
-    amount = intent["amount"]
-    if captured:
-        moved = balance.move(world, charge, amount, type="charge")
-        charge["balance_transaction"] = moved["id"]
-    world.store.add(charge)
-    intent = {
-        **intent,
-        "amount_capturable": 0 if captured else amount,
-        "amount_received": amount if captured else 0,
-        "last_payment_error": None,
-        "latest_charge": charge["id"],
-        "payment_method": method["id"],
-        "status": "succeeded" if captured else "requires_capture",
-    }
-    events.record(world, "charge.succeeded", charge)
+    intent, charge = charging.succeed(world, intent, method)
     outcome = _complete(world, session, method, intent)
-    behaviour = _behaviour(world, method)
-    if captured and behaviour in (Behaviour.DISPUTED, Behaviour.INQUIRED):
-        inquiry = behaviour is Behaviour.INQUIRED
-        disputes.create(world, charge, amount=None, reason="fraudulent", inquiry=inquiry)
+    charging.dispute(world, charge, method)
     return outcome
-
-
-def _debit(world: World, session: Json, intent: Json, method: Json) -> Outcome:
-    """Complete a session whose money comes some days later, or never."""
-    charge = payments.charge(intent, method, world.now(), status="pending")
-    world.store.add(charge)
-    events.record(world, "charge.pending", charge)
-    intent = {
-        **intent,
-        "last_payment_error": None,
-        "latest_charge": charge["id"],
-        "payment_method": method["id"],
-        "status": "processing",
-    }
-    return replace(_complete(world, session, method, intent), result="processing")
-
-
-def _behaviour(world: World, method: Json) -> Behaviour:
-    return cards.BY_NUMBER[world.store.hidden(method["id"])["number"]].behaviour
 
 
 def _complete(world: World, session: Json, method: Json | None, intent: Json | None) -> Outcome:
@@ -214,38 +170,19 @@ def _complete(world: World, session: Json, method: Json | None, intent: Json | N
     if session["automatic_tax"]["enabled"]:
         session["automatic_tax"] = {**session["automatic_tax"], "status": "complete"}
     if intent is not None:
-        intent = _save(world, {**intent, "customer": session["customer"]})
+        intent = charging.tell(world, {**intent, "customer": session["customer"]})
         session["payment_status"] = "paid" if intent["status"] == "succeeded" else "unpaid"
-        events.record(world, _TOLD[intent["status"]], intent)
     world.store.save(session)
     completed = events.record(world, "checkout.session.completed", session)
     return Outcome("paid", session, completed_event=completed["id"])
 
 
 def _decline(world: World, session: Json, intent: Json, method: Json) -> Outcome:
-    error = card_error(
-        "Your card was declined.", code="card_declined", decline_code="generic_decline"
-    )
-    charge = payments.charge(intent, method, world.now(), status="failed", failure=error.details)
-    world.store.add(charge)
-    events.record(world, "charge.failed", charge)
-    error.details["charge"] = charge["id"]
-    return _fail(world, session, {**intent, "latest_charge": charge["id"]}, method, error)
+    return _fail(world, session, *charging.decline(world, intent, method), method)
 
 
-def _fail(world: World, session: Json, intent: Json, method: Json, error: ApiError) -> Outcome:
-    intent = {
-        **intent,
-        "last_payment_error": {**error.details, "payment_method": method},
-        "next_action": None,
-        "payment_method": None,
-        "status": "requires_payment_method",
-    }
-    world.store.save(intent)
-    events.record(world, "payment_intent.payment_failed", intent)
-    shown = ApiError(error.status, error.details["type"], error.message)
-    shown.details = {**error.details, "payment_intent": intent, "payment_method": method}
-    return Outcome("declined", session, error=shown)
+def _fail(world: World, session: Json, intent: Json, error: ApiError, method: Json) -> Outcome:
+    return Outcome("declined", session, error=charging.fail(world, intent, method, error))
 
 
 def _ask_for_authentication(world: World, session: Json, intent: Json, method: Json) -> Outcome:
@@ -259,6 +196,5 @@ def _ask_for_authentication(world: World, session: Json, intent: Json, method: J
         "payment_method": method["id"],
         "status": "requires_action",
     }
-    world.store.save(intent)
-    events.record(world, "payment_intent.requires_action", intent)
+    charging.tell(world, intent)
     return Outcome("requires_action", session)
