@@ -7,6 +7,8 @@ in another short one. A worker that dies in between loses nothing: its lease run
 from __future__ import annotations
 
 import datetime as dt
+import logging
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ from .facts import Decision, Row, lock_purchase
 from .snapshots import GrantSnapshot, PurchaseSnapshot
 from .state import AppState
 from .unit_of_work import UnitOfWork, in_transaction
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -86,7 +90,14 @@ def hand_over(state: AppState, app: Flask, claim: Claim) -> None:
     :raises Refuse: a receiver can never take it; the lease still runs.
     """
     if state.settings.delivery is Delivery.OUTBOX:
+        started = time.monotonic()
         deliver_outside(state, app, claim.grant)
+        if (seconds := time.monotonic() - started) > LEASE.total_seconds():
+            logger.warning(
+                "the receivers of grant %s took %.0f s: somebody else may have been handed it too",
+                claim.grant.id,
+                seconds,
+            )
         _in_short_transaction(state, lambda uow: _mark_delivered(uow, claim.grant))
     else:
         in_transaction(state, lambda uow: _hand_over_inside(uow, app, claim))

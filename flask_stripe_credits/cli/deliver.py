@@ -11,6 +11,7 @@ from ..errors import DatabaseBusy, Refuse, StripeCreditsError
 from ..fulfillment import Attempt, deliveries
 from ..outbox import described, read_backlog
 from ..state import AppState, current_state
+from .mode import check_live, mode_and_site
 from .stopping import told_to_stop
 
 POLL_SECONDS = 1.0
@@ -43,12 +44,11 @@ def deliver_command(watch: bool, live: bool) -> None:
 def _announce(state: AppState, live: bool) -> None:
     settings = state.settings
     # Delivering needs no key of Stripe's: a worker is better off without one.
-    mode = {True: "live mode", False: "test mode", None: "no API key"}[settings.livemode]
-    click.echo(f"Stripe: {mode}, site {settings.site}, delivery {settings.delivery}")
-    if settings.livemode and not live:
-        raise click.ClickException("the API key is a live key: add --live if that is meant")
-    if live and settings.livemode is False:
-        raise click.ClickException("--live was given, but the API key is a test key")
+    known = settings.livemode is not None
+    where = mode_and_site(state) if known else f"No API key of Stripe's, site {settings.site}"
+    click.echo(f"{where}, delivery {settings.delivery}")
+    if known:
+        check_live(state, writes=True, live=live)
 
 
 def _deliver_once(state: AppState, stopped: threading.Event) -> None:

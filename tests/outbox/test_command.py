@@ -34,7 +34,7 @@ def test_it_names_every_grant_and_exits_with_0_when_nothing_is_left(shop: Shop) 
     result = _run(shop)
     ids = [row["id"] for row in shop.host.grants()]
     assert result.output.splitlines() == [
-        "Stripe: test mode, site local, delivery outbox",
+        "Stripe in test mode, site local, delivery outbox",
         f"delivered  grant {ids[0]} of purchase {purchase['id']}: +1,000 credits for 'alice'",
         f"delivered  grant {ids[1]} of purchase {purchase['id']}: -400 credits for 'alice'",
         "nothing is left to deliver",

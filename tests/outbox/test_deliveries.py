@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask_sqlalchemy.session import Session
 
-from flask_stripe_credits import GrantSnapshot
+from flask_stripe_credits import GrantSnapshot, outbox
 from flask_stripe_credits.outbox import LONGEST_ERROR, pause_after
 from flask_stripe_credits.signals import grant_committed, purchase_completed
 
@@ -159,6 +160,43 @@ class TestHowReceiversAreCalled:
         shop.deliver()
         assert len(others) == 2
         assert sum(shop.manager.booked.values()) == 1000
+
+    def test_a_receiver_that_outlives_its_lease_is_told(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        purchase, said = shop.buy(), "somebody else may have been handed it too"
+        shop.deliver()
+        assert said not in caplog.text
+        monkeypatch.setattr(outbox, "LEASE", dt.timedelta(0))
+        shop.refund(purchase)
+        shop.deliver()
+        assert said in caplog.text
+
+    def test_inside_a_hosts_transaction_that_is_rolled_back_nothing_stays(
+        self, database_url: str
+    ) -> None:
+        """A host's test suite that wraps everything in one transaction."""
+        held: list[sa.Connection] = []
+
+        class Wrapped(Session):
+            def get_bind(self, *args: Any, **kwargs: Any) -> Any:
+                return held[0] if held else super().get_bind(*args, **kwargs)
+
+        options = {"class_": Wrapped, "join_transaction_mode": "create_savepoint"}
+        shop = make_shop(database_url, session_options=options)
+        host = shop.host
+        shop.manager.trouble = lambda grant: host.db.session.add(_entry(host, grant))
+        purchase = host.add_purchase()
+        with host.app.app_context(), host.db.engine.connect() as connection:
+            transaction = connection.begin()
+            held.append(connection)
+            assert host.pay(purchase).status_code == 200
+            assert host.credits.deliver_due() == 1
+            assert host.db.session.get(host.LedgerEntry, shop.manager.calls[0].id) is not None
+            host.db.session.remove()
+            transaction.rollback()
+            held.clear()
+        assert (host.grants(), host.ledger()) == ([], [])
 
     def test_a_receiver_whose_work_nothing_would_run_has_not_taken_the_grant(
         self, shop: Shop

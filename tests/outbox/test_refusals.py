@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from flask_stripe_credits import GrantSnapshot
-from flask_stripe_credits.facts import Recorded, Verdict, lock_purchase
+from flask_stripe_credits.facts import Ruling, record_acceptance
 from flask_stripe_credits.fulfillment import settle
 from flask_stripe_credits.signals import purchase_flagged
+from flask_stripe_credits.stripe_objects import CheckoutSession
 from flask_stripe_credits.testing import assert_invariants
-from flask_stripe_credits.unit_of_work import UnitOfWork
 
 from ..hosts import PREFIX
+from ..payloads import checkout_session
 from .conftest import Clock, Shop
 
 
@@ -28,21 +30,21 @@ def deleted_user(shop: Shop) -> Shop:
     return shop
 
 
-def _decide(shop: Shop, purchase: dict[str, Any], decision: str) -> None:
-    """What an operator's command records."""
-
-    def record(uow: UnitOfWork) -> Recorded:
-        row = lock_purchase(uow, purchase["id"])
-        changes = {
-            "review_decision": decision,
-            "reviewed_at": uow.now,
-            "reviewed_by": "ops",
-            "review_note": "x",
-        }
-        return Recorded(Verdict.HANDLED, row, changes, purchase_id=purchase["id"])
-
+def _accept(shop: Shop, purchase: dict[str, Any]) -> None:
+    session = CheckoutSession.from_payload(checkout_session(purchase))
+    ruling = Ruling("ops", "the user is back")
     with shop.host.app.app_context():
-        settle(shop.host.state, record, cause="test")
+        settle(
+            shop.host.state,
+            lambda uow: record_acceptance(uow, purchase["id"], session, ruling),
+            cause="test",
+        )
+
+
+def _dismiss(shop: Shop, purchase: dict[str, Any]) -> None:
+    command = ["credits", "review", "dismiss", str(purchase["id"]), "--reason", "refunded by hand"]
+    result = shop.host.app.test_cli_runner().invoke(args=command)
+    assert result.exit_code == 0, result.output
 
 
 def test_a_refusal_puts_the_purchase_in_review_and_keeps_the_grant(
@@ -92,7 +94,7 @@ def test_money_that_goes_back_meanwhile_posts_nothing_until_somebody_decides(
     shop.refund(purchase)
     assert [row["credits"] for row in shop.host.grants()] == [1000]
     shop.manager.trouble = None
-    _decide(shop, purchase, "accepted")
+    _accept(shop, purchase)
     assert [row["credits"] for row in shop.host.grants()] == [1000, -1000]
     assert shop.deliver() == 2
     assert shop.manager.called == [1000, 1000, -1000]
@@ -105,13 +107,13 @@ def test_accepting_tries_again_and_another_refusal_has_to_be_decided_anew(
     shop = deleted_user
     purchase = shop.buy()
     shop.deliver()
-    _decide(shop, purchase, "accepted")
+    _accept(shop, purchase)
     assert shop.host.purchase(purchase["id"])["status"] == "completed"
     assert shop.deliver() == 0
     row = shop.host.purchase(purchase["id"])
     assert (row["status"], row["review_decision"], row["reviewed_by"]) == ("review", None, None)
     shop.manager.trouble = None
-    _decide(shop, purchase, "accepted")
+    _accept(shop, purchase)
     assert shop.deliver() == 1
     assert shop.grant(purchase)["last_error"] is None
     assert shop.host.purchase(purchase["id"])["status"] == "completed"
@@ -122,7 +124,7 @@ def test_dismissing_leaves_the_grant_undelivered_for_good(deleted_user: Shop, cl
     shop = deleted_user
     purchase = shop.buy()
     shop.deliver()
-    _decide(shop, purchase, "dismissed")
+    _dismiss(shop, purchase)
     shop.manager.trouble = None
     clock.pass_by(days=30)
     assert shop.deliver() == 0
@@ -132,17 +134,17 @@ def test_dismissing_leaves_the_grant_undelivered_for_good(deleted_user: Shop, cl
     assert shop.manager.called == [1000]
 
 
-@pytest.mark.parametrize("decision", [None, "dismissed", "accepted"])
+@pytest.mark.parametrize("decide", [None, _dismiss, _accept])
 def test_the_audit_complains_of_a_grant_that_waits_unless_a_decision_keeps_it(
-    deleted_user: Shop, clock: Clock, decision: str | None
+    deleted_user: Shop, clock: Clock, decide: Callable[[Shop, dict[str, Any]], None] | None
 ) -> None:
     shop = deleted_user
     clock.pass_by(hours=-1)
     purchase = shop.buy()
     shop.deliver()
-    if decision is not None:
-        _decide(shop, purchase, decision)
-    if decision == "accepted":
+    if decide is not None:
+        decide(shop, purchase)
+    if decide is _accept:
         with pytest.raises(AssertionError, match="undelivered"):
             assert_invariants(shop.host.app)
         clock.pass_by(hours=1)
