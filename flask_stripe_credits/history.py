@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from .facts import Row
 from .models import Models
 from .state import AppState
+from .unit_of_work import bind_of_writes
 
 COLUMNS = (
     "id",
@@ -67,7 +68,7 @@ def reading(state: AppState) -> Iterator[sa.Connection]:
     ``db.session`` would stay in its transaction, over a call to Stripe too, and might go on
     seeing the database as it was at first.
     """
-    bind = state.db.session().get_bind()
+    bind = bind_of_writes(state.db.session(), state.models)
     if isinstance(bind, sa.Connection):
         yield bind
     else:

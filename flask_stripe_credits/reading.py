@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from .state import AppState
-from .unit_of_work import database_trouble, outage_error
+from .unit_of_work import bind_of_writes, database_trouble, outage_error
 
 ROWS_AT_A_TIME = 1_000
 
@@ -25,7 +25,7 @@ def reading(state: AppState) -> Iterator[sa.Connection]:
     :raises TablesOutOfDate: our tables or columns are missing.
     """
     factory = state.db.session.session_factory
-    bind = factory.class_(**factory.kw).get_bind()
+    bind = bind_of_writes(factory.class_(**factory.kw), state.models)
     try:
         if isinstance(bind, sa.Connection):
             yield bind

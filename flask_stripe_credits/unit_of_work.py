@@ -118,6 +118,11 @@ def outage_error(trouble: Trouble, error: Exception) -> DatabaseBusy | TablesOut
     return DatabaseBusy(f"the database gave up: {type(error).__name__}")
 
 
+def bind_of_writes(session: Session, models: Models) -> sa.Engine | sa.Connection:
+    """Where ``session`` writes our tables: a host may send reads to a replica that lags."""
+    return session.get_bind(clause=sa.update(models.table(models.Purchase)))
+
+
 class UnitOfWork:
     """One transaction of ours. Use it through :func:`in_transaction`.
 
@@ -137,7 +142,7 @@ class UnitOfWork:
         factory = self.state.db.session.session_factory
         options = {**factory.kw, "join_transaction_mode": "create_savepoint"}
         self._session: Session = _joined_session_class(factory.class_)(**options)
-        bind = self._session.get_bind()
+        bind = bind_of_writes(self._session, self.models)
         self.owns_connection = isinstance(bind, sa.Engine)
         self.connection = bind.connect() if isinstance(bind, sa.Engine) else bind
         try:
@@ -278,8 +283,16 @@ def _build_joined_session_class(base: type[Session]) -> type[Session]:
         def get_bind(self, *args: Any, **kwargs: Any) -> sa.Engine | sa.Connection:
             bind: sa.Engine | sa.Connection = super().get_bind(*args, **kwargs)
             joined = self.joined_connection
-            if joined is not None and (bind is joined.engine or bind is joined):
+            if joined is None:
+                return bind
+            if bind in (joined.engine, joined):
                 return joined
+            mapper = args[0] if args else kwargs.get("mapper")
+            if mapper is not None:
+                # What is written in our transaction is read in it, not from a replica.
+                writes = super().get_bind(mapper, clause=sa.update(sa.inspect(mapper).local_table))
+                if writes in (joined.engine, joined):
+                    return joined
             return bind
 
         def close(self) -> None:
