@@ -135,18 +135,13 @@ class TestRetries:
             if "FOR UPDATE" in arguments[2]:
                 seen.set()
 
-        with _holding(
-            host,
-            "UPDATE credit_purchases SET updated_at = now()",
-            commit=True,
-        ):
-            answers: list[Any] = []
+        caplog.set_level(logging.INFO)
+        answers: list[Any] = []
+        with _holding(host, "UPDATE credit_purchases SET updated_at = now()", commit=True):
             thread = threading.Thread(target=lambda: answers.append(host.pay(purchase)))
-            with caplog.at_level(logging.INFO):
-                thread.start()
-                assert seen.wait(10)
-        with caplog.at_level(logging.INFO):
-            thread.join(10)
+            thread.start()
+            assert seen.wait(10)
+        thread.join(10)
         assert [answer.status_code for answer in answers] == [200]
         assert "transaction tried again after" in caplog.text
         assert host.ledger() == [1000]
