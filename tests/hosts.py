@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 
 from flask_stripe_credits import GrantSnapshot, StripeCredits
 from flask_stripe_credits.state import AppState, state_of
+from flask_stripe_credits.testing import assert_invariants
 
 from .payloads import checkout_session, encode, event, new_api_key, new_secret, sign
 
@@ -84,6 +85,12 @@ class Host:
 
     def balance(self, user_id: str = "alice") -> int:
         return sum(self.ledger(user_id))
+
+    def assert_exact(self) -> None:
+        """Each grant is booked once, nothing else is, and all of it is explained by payments."""
+        booked = {entry["id"]: entry["credits"] for entry in self.rows(self.LedgerEntry)}
+        assert booked == {str(grant["id"]): grant["credits"] for grant in self.grants()}
+        assert_invariants(self.app)
 
     def load_packages(self) -> None:
         result = self.app.test_cli_runner().invoke(args=["credits", "packages", "load"])

@@ -123,11 +123,6 @@ def run(host: Host, race: Race, times: int) -> Outcome:
     return outcome
 
 
-def _assert_booked_as_granted(host: Host) -> None:
-    booked = {entry["id"]: entry["credits"] for entry in host.rows(host.LedgerEntry)}
-    assert booked == {str(grant["id"]): grant["credits"] for grant in host.grants()}
-
-
 def _race(host: Host, race: Race, times: int, caplog: pytest.LogCaptureFixture) -> Outcome:
     caplog.set_level(logging.INFO)
     outcome = run(host, race, times)
@@ -135,7 +130,7 @@ def _race(host: Host, race: Race, times: int, caplog: pytest.LogCaptureFixture) 
     # The locks are taken in one order and before anything is read: nobody has to try again.
     assert outcome.refused == 0
     assert "tried again" not in caplog.text
-    _assert_booked_as_granted(host)
+    host.assert_exact()
     return outcome
 
 
@@ -165,7 +160,7 @@ def test_A09_A10_B27_at_once_in_stricter_isolation(
     """Who would have read the past is told to try again."""
     host = make_host(postgres_database_url, SQLALCHEMY_ENGINE_OPTIONS={"isolation_level": level})
     assert run(host, race, 5).wrong == []
-    _assert_booked_as_granted(host)
+    host.assert_exact()
 
 
 @pytest.mark.soak
@@ -184,7 +179,7 @@ def test_A09_A10_B27_at_once_in_stricter_isolation_300_times(
         refused=outcome.refused,
     )
     assert outcome.wrong == []
-    _assert_booked_as_granted(host)
+    host.assert_exact()
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def test_A01_A03_C10_C13_four_processes_grant_once(host: Host) -> None:
         f"user {number}" for number in range(4)
     ]
     assert host.ledger() == [1000] * 4
+    host.assert_exact()
 
 
 @pytest.mark.soak

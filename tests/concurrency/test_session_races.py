@@ -63,6 +63,7 @@ def test_A01_A03_thirty_two_threads_grant_once(host: Host, events: Events) -> No
     assert host.ledger() == [1000] * 3
     assert _lost_and_doubled(host, 3) == (0, 0)
     assert refused == 0
+    host.assert_exact()
 
 
 @pytest.mark.soak

@@ -79,8 +79,7 @@ def test_C08_a_whole_history_with_every_first_commit_cut_ends_right(
         assert host.post_event(document).status_code == 200
     assert cutter.cuts == 5
     assert host.balance() == 500
-    booked = [entry["credits"] for entry in host.rows(host.LedgerEntry)]
-    assert sorted(booked) == sorted(grant["credits"] for grant in host.grants())
+    host.assert_exact()
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,7 @@ def _lost_and_doubled(host: Host) -> tuple[int, int]:
 
 def _assert_right(host: Host) -> None:
     assert _lost_and_doubled(host) == (0, 0)
-    booked = {entry["id"]: entry["credits"] for entry in host.rows(host.LedgerEntry)}
-    assert booked == {str(grant["id"]): grant["credits"] for grant in host.grants()}
+    host.assert_exact()
 
 
 # The server stops and starts.

@@ -109,9 +109,7 @@ def test_C15_C17_C18_a_careless_credit_manager_gets_every_grant_once(database_ur
     careless = Careless(database_url)
     assert careless.deliver(8) > 0
     assert careless.wrong(8) == []
-    host = careless.host
-    booked = {entry["id"]: entry["credits"] for entry in host.rows(host.LedgerEntry)}
-    assert booked == {str(grant["id"]): grant["credits"] for grant in host.grants()}
+    careless.host.assert_exact()
 
 
 @pytest.mark.soak
@@ -130,6 +128,7 @@ def test_C15_C17_C18_a_careless_credit_manager_and_300_histories(
         refused=refused,
     )
     assert wrong == []
+    careless.host.assert_exact()
 
 
 def test_C15_a_credit_manager_that_commits_first_doubles_when_it_is_asked_again(

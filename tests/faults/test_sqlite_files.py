@@ -61,6 +61,7 @@ def test_C28_a_full_disk_keeps_nothing_that_isnt_answered_with_200(
     for document in documents:
         assert host.post_event(document).status_code == 200
     assert host.ledger() == [1000] * 20
+    host.assert_exact()
 
 
 def test_C28_a_file_that_became_read_only_is_503_and_heals(sqlite_host: Host) -> None:

@@ -83,6 +83,7 @@ def _assert_one_each(shop: Host, stripe: Sandbox, purchases: int) -> None:
     assert {str(row["id"]) for row in rows} <= paid
     for number in range(purchases):
         assert shop.ledger(f"user {number}") == [1000]
+    shop.assert_exact()
 
 
 def test_D01_D02_D03_every_purchase_is_opened_paid_and_granted_once(
