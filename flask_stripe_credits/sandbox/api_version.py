@@ -10,6 +10,9 @@ from pathlib import Path
 # From these dates on (the names of the versions don't matter) Stripe refuses what it took before.
 NEW_UI_MODES = "2026-03-25"
 NO_PAYMENT_METHOD_TYPES = "2026-09-30"
+# Whose parameters are taken from callers who name no version: Stripe's command-line client, which
+# still writes some that newer versions refuse.
+OF_ACCOUNT = "2026-08-26.dahlia"
 
 _CURRENT = re.compile(r"""^\s+CURRENT\s*=\s*["']([^"']+)["']""", re.MULTILINE)
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?\Z")

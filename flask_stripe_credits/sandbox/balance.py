@@ -25,3 +25,12 @@ def move(
     )
     world.store.add(transaction)
     return transaction
+
+
+def total(world: World) -> dict[str, int]:
+    """Return what the merchant has of each currency, in minor units."""
+    rows = world.store.query(
+        "SELECT json_extract(body, '$.currency'), sum(json_extract(body, '$.net')) FROM objects"
+        " WHERE kind = 'balance_transaction' GROUP BY 1 ORDER BY 1"
+    )
+    return dict(rows)

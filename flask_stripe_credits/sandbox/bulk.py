@@ -55,7 +55,7 @@ def _sell(world: World, params: Json, method: Json) -> Sold:
     session = sessions.create(world, params)
     if session["amount_total"] == 0:
         raise invalid("A session that costs nothing isn't paid.", param="line_items")
-    intent = payments.payment_intent(session, params.get("payment_intent_data", {}), world.now())
+    intent = payments.intent_of(session, params.get("payment_intent_data", {}), world.now())
     charge = payments.charge(intent, method, world.now(), status="succeeded", captured=True)
     moved = balance.move(world, charge, charge["amount"], type="charge")
     world.store.add({**charge, "balance_transaction": moved["id"]})

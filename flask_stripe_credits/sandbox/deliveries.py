@@ -168,9 +168,7 @@ class Courier:
         if event is None:
             raise KeyError(event_id)
         with store.transaction():
-            for endpoint in store.find("webhook_endpoint"):
-                if endpoint["status"] == "enabled" and events.wants(endpoint, event["type"]):
-                    events.queue(self._world, event_id, endpoint["id"])
+            events.resend(self._world, event)
 
     def log(self, event_id: str | None = None) -> list[Delivery]:
         """Return the deliveries of one event or of all, oldest first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from . import balance, events
+from .catalog import merged
 from .errors import invalid, no_such
 from .objects import disputes
 from .store import Json, Where
@@ -12,7 +13,13 @@ from .world import World
 
 Closes = Literal["won", "lost", "warning_closed"]
 
-_OPEN = ("needs_response", "under_review")
+# What open disputes become when the bank gets the merchant's evidence.
+_ANSWERED = {
+    "needs_response": "under_review",
+    "under_review": "under_review",
+    "warning_needs_response": "warning_under_review",
+    "warning_under_review": "warning_under_review",
+}
 # What a dispute may end as. One that was lost can still be won by an appeal.
 _MAY_BECOME: dict[str, tuple[Closes, ...]] = {
     "needs_response": ("won", "lost"),
@@ -107,17 +114,45 @@ def close(world: World, id: str, status: Closes) -> Json:
     return dispute
 
 
-def concede(world: World, id: str) -> Json:
-    """End a dispute as lost because the merchant says so, as the API does.
+def update(world: World, id: str, params: Json) -> Json:
+    """Keep the merchant's evidence and metadata, and tell of it.
 
-    :raises ApiError: when it is closed already, or only an inquiry.
+    :param params: ``evidence``, ``metadata`` and ``submit`` (true unless given): whether the bank
+        gets to see the evidence now.
+    :raises ApiError: when there is no such dispute, or nobody looks at evidence any more.
     """
     dispute = get(world, id)
-    if dispute["status"] not in _OPEN:
+    changes: Json = {}
+    if "metadata" in params:
+        changes["metadata"] = merged(dispute["metadata"], params["metadata"])
+    if params.get("evidence"):
+        if dispute["status"] not in _ANSWERED:
+            raise invalid("This dispute is already closed.", param="evidence")
+        changes["evidence"] = {**dispute["evidence"], **params["evidence"]}
+        changes["evidence_details"] = {**dispute["evidence_details"], "has_evidence": True}
+        if params.get("submit", True):
+            changes["status"] = _ANSWERED[dispute["status"]]
+            changes["evidence_details"]["submission_count"] += 1
+            changes["evidence_details"]["submission_method"] = "manual"
+    previous = {key: dispute[key] for key, value in changes.items() if dispute[key] != value}
+    if previous:
+        dispute |= changes
+        world.store.save(dispute)
+        events.record(world, "charge.dispute.updated", dispute, previous)
+    return dispute
+
+
+def concede(world: World, id: str) -> Json:
+    """End a dispute because the merchant says so, as the API does: as lost, an inquiry as closed.
+
+    :raises ApiError: when it is closed already.
+    """
+    dispute = get(world, id)
+    if dispute["status"] not in _ANSWERED:
         raise invalid(
             f"This dispute can't be closed: its status is `{dispute['status']}`.", param="id"
         )
-    return close(world, id, "lost")
+    return close(world, id, "warning_closed" if "warning" in dispute["status"] else "lost")
 
 
 def _withdraw(world: World, dispute: Json) -> Json:

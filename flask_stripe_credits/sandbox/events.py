@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .errors import invalid, no_such
 from .objects import webhooks
-from .store import Json, Where
+from .store import Json, Sql, Where
 from .world import World
 
 
@@ -35,11 +36,45 @@ def queue(world: World, event_id: str, endpoint_id: str) -> None:
     )
 
 
+def resend(world: World, event: Json, endpoint_id: str | None = None) -> None:
+    """Queue an event again, though it may have been taken already.
+
+    :param endpoint_id: None for every enabled endpoint that is registered for such events.
+    :raises ApiError: when there is no such endpoint, or it is disabled.
+    """
+    if endpoint_id is None:
+        for endpoint in world.store.find("webhook_endpoint", [Where("status", "=", "enabled")]):
+            if wants(endpoint, event["type"]):
+                queue(world, event["id"], endpoint["id"])
+        return
+    endpoint_or_none = world.store.get("webhook_endpoint", endpoint_id)
+    if endpoint_or_none is None:
+        raise no_such("webhook_endpoint", endpoint_id, param="webhook_endpoint", status=400)
+    if endpoint_or_none["status"] != "enabled":
+        raise invalid(f"Webhook endpoint {endpoint_id} is disabled.", param="webhook_endpoint")
+    queue(world, event["id"], endpoint_id)
+
+
+# Deliveries that were not taken, by their endpoint neither then nor when they were sent again.
+_NOT_TAKEN = """
+    FROM deliveries AS sent
+    WHERE sent.event = {event} AND sent.state NOT IN ('delivered', 'canceled') AND NOT EXISTS (
+        SELECT * FROM deliveries AS again WHERE again.event = sent.event
+        AND again.endpoint = sent.endpoint AND again.id > sent.id AND again.state = 'delivered'
+    )
+"""
+
+
+def delivered(success: bool) -> Sql:
+    """Return the condition on events whose every endpoint took them, or not."""
+    some_not_taken = f"EXISTS (SELECT * {_NOT_TAKEN.format(event='objects.id')})"
+    return Sql(f"NOT {some_not_taken}" if success else some_not_taken)
+
+
 def render(world: World, event: Json) -> Json:
     """Return the event with the number of endpoints that haven't taken it yet."""
     [(pending,)] = world.store.query(
-        "SELECT count(DISTINCT endpoint) FROM deliveries WHERE event = ? AND state != 'delivered'"
-        " AND state != 'canceled'",
+        f"SELECT count(DISTINCT sent.endpoint) {_NOT_TAKEN.format(event='?')}",
         event["id"],
     )
     return {**event, "pending_webhooks": pending}

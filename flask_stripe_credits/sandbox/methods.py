@@ -122,22 +122,23 @@ def not_a_test_card() -> ApiError:
     )
 
 
-def offered(params: Json, currency: str) -> list[str]:
-    """Return the kinds of payment methods that a session's buyer may choose from.
+def offered(params: Json, currency: str, *, held: bool) -> list[str]:
+    """Return the kinds of payment methods that a buyer may choose from.
 
-    :param params: those of ``POST /v1/checkout/sessions``.
+    :param params: those of ``POST /v1/checkout/sessions`` or ``/v1/payment_intents``.
+    :param held: whether the money is only held at first, which banks don't do.
     :raises ApiError: when nothing is left.
     """
     types = ["card"]
-    if params.get("payment_intent_data", {}).get("capture_method") != "manual":
+    if not held:
         types += [type for type, only in bank_accounts.CURRENCIES.items() if only == currency]
     chosen = params.get("payment_method_types") or params.get("allowed_payment_method_types")
     excluded = params.get("excluded_payment_method_types") or []
     left = [type for type in types if type in (chosen or types) and type not in excluded]
     if not left:
         raise invalid(
-            "No valid payment method types for this Checkout Session. For this currency the "
-            f"sandbox has: {', '.join(types)}."
+            "No valid payment method types are left. For this currency the sandbox has: "
+            f"{', '.join(types)}."
         )
     return left
 

@@ -135,7 +135,7 @@ def _intent(world: World, session: Json) -> Json:
     if existing is not None:
         return {**existing, "next_action": None}
     data = world.store.hidden(session["id"])["payment_intent_data"]
-    intent = payments.payment_intent(session, data, world.now())
+    intent = payments.intent_of(session, data, world.now())
     world.store.add(intent)
     events.record(world, "payment_intent.created", intent)
     return intent

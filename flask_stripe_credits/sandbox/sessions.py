@@ -52,7 +52,8 @@ def create(world: World, params: Json) -> Json:
     items = [_line_item(world, given, index) for index, given in enumerate(params["line_items"])]
     if len({item["currency"] for item in items}) > 1:
         raise invalid("All line items must use the same currency.", param="line_items")
-    types = methods.offered(params, items[0]["currency"])
+    held = params.get("payment_intent_data", {}).get("capture_method") == "manual"
+    types = methods.offered(params, items[0]["currency"], held=held)
     session = checkout.session(params, items, method_types=types, url=world.url, now=world.now())
     _check_total(session)
     hidden = {

@@ -88,6 +88,33 @@ def test_the_merchant_gives_in_by_api(client: stripe.StripeClient, sandbox: Sand
     assert (refused.value.http_status, refused.value.code) == (404, "resource_missing")
 
 
+def test_the_merchant_answers_by_api(client: stripe.StripeClient, sandbox: Sandbox) -> None:
+    id = sandbox.dispute(pay(client, sandbox))["id"]
+    update = client.v1.disputes.update
+    kept = update(id, {"evidence": {"receipt": "file_1"}, "metadata": {"a": "b"}, "submit": False})
+    assert (kept.status, kept.evidence.receipt, kept.metadata["a"]) == (
+        "needs_response",
+        "file_1",
+        "b",
+    )
+    sent = update(id, {"evidence": {"product_description": "credits"}})
+    assert (sent.status, sent.evidence.receipt) == ("under_review", "file_1")
+    assert (sent.evidence_details.has_evidence, sent.evidence_details.submission_count) == (True, 1)
+    assert len(sandbox.events("charge.dispute.updated")) == 2
+    sandbox.close_dispute(id, "won")
+    with pytest.raises(stripe.InvalidRequestError, match="already closed"):
+        update(id, {"evidence": {"receipt": "file_2"}})
+    assert client.v1.disputes.retrieve(id).evidence.receipt == "file_1"
+
+
+def test_an_inquiry_is_closed_by_api_without_any_money(
+    client: stripe.StripeClient, sandbox: Sandbox
+) -> None:
+    id = sandbox.dispute(pay(client, sandbox), inquiry=True)["id"]
+    assert client.v1.disputes.close(id).status == "warning_closed"
+    assert moved(client.v1.disputes.retrieve(id)) == []
+
+
 def test_an_inquiry_moves_no_money_and_may_end_so(
     client: stripe.StripeClient, sandbox: Sandbox
 ) -> None:

@@ -20,13 +20,14 @@ from ..params import (
     Whole,
     form,
 )
+from .customers import SHIPPING
 from .prices import TAX_BEHAVIOR
 from .products import PRODUCT_DATA
 
-_METHOD_TYPES = Items(Text(50, pattern="[a-z0-9_]+"))
+METHOD_TYPES = Items(Text(50, pattern="[a-z0-9_]+"))
 _ENABLED = Fields({"enabled": Flag()}, ("enabled",))
 _MESSAGE = Fields({"message": Text(1200)}, ("message",), unset=True)
-_SUFFIX_PATTERN = r"(?=.*[A-Za-z])[^<>\\'\"*]+"
+DESCRIPTOR_PATTERN = r"(?=.*[A-Za-z])[^<>\\'\"*]+"
 
 _LINE_ITEM = Fields(
     {
@@ -59,9 +60,9 @@ _PAYMENT_INTENT_DATA = Fields(
         "on_behalf_of": Unsupported(),
         "receipt_email": Email(),
         "setup_future_usage": Choice(("off_session", "on_session")),
-        "shipping": Unsupported(),
+        "shipping": SHIPPING,
         "statement_descriptor": Unsupported(),
-        "statement_descriptor_suffix": Text(22, pattern=_SUFFIX_PATTERN),
+        "statement_descriptor_suffix": Text(22, pattern=DESCRIPTOR_PATTERN),
         "transfer_data": Unsupported(),
         "transfer_group": Unsupported(),
     }
@@ -94,7 +95,7 @@ _KNOWN: dict[str, Spec] = {
     **dict.fromkeys(_LATER, Unsupported()),
     "adaptive_pricing": _ENABLED,
     "allow_promotion_codes": Flag(),
-    "allowed_payment_method_types": _METHOD_TYPES,
+    "allowed_payment_method_types": METHOD_TYPES,
     "automatic_tax": Fields({"enabled": Flag(), "liability": Unsupported()}, ("enabled",)),
     "billing_address_collection": Choice(("auto", "required")),
     "branding_settings": Fields({"display_name": Text(200)}),
@@ -109,7 +110,7 @@ _KNOWN: dict[str, Spec] = {
     "customer": Text(255),
     "customer_creation": Choice(("always", "if_required")),
     "customer_email": Email(),
-    "excluded_payment_method_types": _METHOD_TYPES,
+    "excluded_payment_method_types": METHOD_TYPES,
     "expires_at": Whole(most=10**12),
     "invoice_creation": _INVOICE_CREATION,
     "line_items": Items(_LINE_ITEM, most=100),
@@ -137,5 +138,5 @@ def session_fields(version: str) -> Fields:
     else:
         known["ui_mode"] = Choice(("hosted",), later=("custom", "embedded"))
     if not at_least(version, NO_PAYMENT_METHOD_TYPES):
-        known["payment_method_types"] = _METHOD_TYPES
+        known["payment_method_types"] = METHOD_TYPES
     return form(known)

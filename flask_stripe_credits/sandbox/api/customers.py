@@ -17,6 +17,16 @@ ADDRESS = Fields(
     dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"), Text(unset=True)),
     unset=True,
 )
+SHIPPING = Fields(
+    {
+        "address": Fields(ADDRESS.known),
+        "carrier": Text(),
+        "name": Text(),
+        "phone": Text(),
+        "tracking_number": Text(),
+    },
+    ("address", "name"),
+)
 _ATTRIBUTES: dict[str, Spec] = {
     "address": ADDRESS,
     "description": Text(unset=True),
@@ -52,6 +62,14 @@ def update(call: Call) -> Json:
     if previous:
         events.record(call.world, "customer.updated", customer, previous)
     return customer
+
+
+@routes.delete("/v1/customers/<id>")
+def delete(call: Call) -> Json:
+    customer = named(call, "customer")
+    call.world.store.remove(customer["id"])
+    events.record(call.world, "customer.deleted", customer)
+    return {"id": customer["id"], "object": "customer", "deleted": True}
 
 
 @routes.get("/v1/customers", {**PAGING, "email": Text(800)})

@@ -14,11 +14,13 @@ from ..idempotency import Answer
 from ..ids import new_id
 from ..world import Cause, World
 from . import (
+    balance,
     checkout,
     customers,
     disputes,
     events,
     expand,
+    payment_intents,
     payment_pages,
     payments,
     prices,
@@ -30,10 +32,12 @@ from .auth import check_key
 from .routing import Call, Route
 
 RESOURCES = (
+    balance,
     checkout,
     customers,
     disputes,
     events,
+    payment_intents,
     payment_pages,
     payments,
     prices,
@@ -95,7 +99,9 @@ def _answer(
         if replayed is not None:
             return replayed
     try:
-        params = route.fields(version).read(decode(encoded))
+        # Who names no version gets the account's, which is an older one.
+        older = version if "Stripe-Version" in request.headers else api_version.OF_ACCOUNT
+        params = route.fields(older).read(decode(encoded))
         call = Call(world, version, params, id)
     except ApiError:
         # Stripe keeps no answer of a request that it didn't begin to work on.
@@ -118,9 +124,11 @@ def _work(
             if error is not None and fault is not None and not fault.after_work:
                 raise error
             result = route.handler(call)
-            answer = result if isinstance(result, Answer) else Answer(result)
-            body = expand.expanded(call.world, answer.body, call.params.get("expand", []))
-            answer = Answer(body, answer.status, request_id)
+            if isinstance(result, Answer):
+                answer = Answer(result.body, result.status, request_id)
+            else:
+                paths = call.params.get("expand", [])
+                answer = Answer(expand.expanded(call.world, result, paths), 200, request_id)
             if error is not None:
                 answer = Answer(error.body, error.status, request_id)
             if key is not None:

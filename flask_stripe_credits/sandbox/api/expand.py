@@ -6,11 +6,13 @@ from typing import Any
 
 from .. import sessions
 from ..errors import ApiError, invalid
-from ..store import Json
+from ..store import Json, Where
 from ..world import World
 from .listing import wrap
 
 _DEEPEST = 4
+# As many as Stripe puts into a list inside another object.
+_FIRST = 10
 
 
 def expanded(world: World, body: Json, paths: list[str]) -> Json:
@@ -40,6 +42,10 @@ def _value(world: World, body: Json, step: str, path: str) -> Any:
     if step == "line_items" and body.get("object") == "checkout.session":
         items = sessions.line_items(world, body["id"])
         return wrap(items, f"/v1/checkout/sessions/{body['id']}/line_items")
+    if step == "refunds" and body.get("object") == "charge":
+        of_charge = world.store.find("refund", [Where("charge", "=", body["id"])], limit=_FIRST + 1)
+        url = f"/v1/charges/{body['id']}/refunds"
+        return wrap(of_charge[:_FIRST], url, has_more=len(of_charge) > _FIRST)
     if step not in body:
         raise _no_such_property(step, path)
     value = body[step]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import invalid, no_such
 from ..params import Range, Spec, Text, Whole
-from ..store import Json, Place, Where
+from ..store import Json, Place, Sql, Where
 from ..world import World
 from .routing import Call
 
@@ -29,7 +29,7 @@ def exactly(call: Call, *names: str) -> list[Where]:
     return [Where(name, "=", call.params[name]) for name in names if name in call.params]
 
 
-def listed(call: Call, kind: str, url: str, where: Sequence[Where] = ()) -> Json:
+def listed(call: Call, kind: str, url: str, where: Sequence[Where | Sql] = ()) -> Json:
     """Return the page of objects that ``PAGING``'s parameters ask for.
 
     :raises ApiError: when both cursors are given, or one that doesn't exist.

@@ -1,4 +1,4 @@
-"""``/v1/payment_intents``, ``/v1/charges`` and ``/v1/payment_methods``"""
+"""``/v1/charges`` and ``/v1/payment_methods``"""
 
 from __future__ import annotations
 
@@ -12,16 +12,6 @@ from .lookup import named
 from .routing import Call, Routes
 
 routes = Routes()
-
-
-@routes.get("/v1/payment_intents/<id>", {"client_secret": Text(255)})
-def retrieve_payment_intent(call: Call) -> Json:
-    return named(call, "payment_intent", param="intent")
-
-
-@routes.get("/v1/payment_intents", {**PAGING, "customer": Text(255)})
-def list_payment_intents(call: Call) -> Json:
-    return listed(call, "payment_intent", "/v1/payment_intents", exactly(call, "customer"))
 
 
 @routes.get("/v1/charges/<id>")
@@ -83,3 +73,8 @@ def create_payment_method(call: Call) -> Json:
 @routes.get("/v1/payment_methods/<id>")
 def retrieve_payment_method(call: Call) -> Json:
     return named(call, "payment_method", param="payment_method")
+
+
+@routes.get("/v1/payment_methods", {**PAGING, "customer": Text(255), "type": Choice(_TYPES)})
+def list_payment_methods(call: Call) -> Json:
+    return listed(call, "payment_method", "/v1/payment_methods", exactly(call, "customer", "type"))

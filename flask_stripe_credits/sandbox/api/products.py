@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .. import catalog
+from .. import catalog, events
+from ..errors import invalid
 from ..params import Fields, Flag, Items, Metadata, Spec, Text, Unsupported, WebAddress
 from ..store import Json, Where
 from .listing import PAGING, exactly, listed
@@ -46,6 +47,19 @@ def retrieve(call: Call) -> Json:
 def update(call: Call) -> Json:
     changes = {key: value for key, value in call.params.items() if key != "expand"}
     return catalog.update(call.world, named(call, "product"), changes)
+
+
+@routes.delete("/v1/products/<id>")
+def delete(call: Call) -> Json:
+    product = named(call, "product")
+    if call.world.store.find("price", [Where("product", "=", product["id"])], limit=1):
+        raise invalid(
+            "This product cannot be deleted because it has one or more user-created prices.",
+            param="id",
+        )
+    call.world.store.remove(product["id"])
+    events.record(call.world, "product.deleted", product)
+    return {"id": product["id"], "object": "product", "deleted": True}
 
 
 @routes.get("/v1/products", {**PAGING, "active": Flag(), "ids": Items(Text(255))})

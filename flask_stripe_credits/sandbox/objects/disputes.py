@@ -6,7 +6,7 @@ from ..ids import new_id
 from ..store import Json
 
 _DAYS_TO_ANSWER = 9
-_EVIDENCE = (
+EVIDENCE = (
     "access_activity_log billing_address cancellation_policy cancellation_policy_disclosure "
     "cancellation_rebuttal customer_communication customer_email_address customer_name "
     "customer_purchase_ip customer_signature duplicate_charge_documentation "
@@ -35,7 +35,7 @@ def dispute(charge: Json, amount: int, reason: str, now: int, *, inquiry: bool) 
         "currency": charge["currency"],
         "enhanced_eligibility_types": [],
         "evidence": {
-            **dict.fromkeys(_EVIDENCE),
+            **dict.fromkeys(EVIDENCE),
             "customer_email_address": billing["email"],
             "customer_name": billing["name"],
             "enhanced_evidence": {},

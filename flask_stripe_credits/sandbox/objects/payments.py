@@ -9,27 +9,39 @@ from ..store import Json
 from . import payment_methods
 
 
-def payment_intent(session: Json, data: Json, now: int) -> Json:
-    """Return the intent to pay a session; ``data`` is the session's ``payment_intent_data``."""
+def payment_intent(
+    data: Json,
+    now: int,
+    *,
+    amount: int,
+    currency: str,
+    customer: str | None,
+    method_types: list[str],
+) -> Json:
+    """Return a new intent.
+
+    :param data: parameters of ``POST /v1/payment_intents``, or of a session's
+        ``payment_intent_data``.
+    """
     id = new_id("pi_")
     return {
         "id": id,
         "object": "payment_intent",
-        "amount": session["amount_total"],
+        "amount": amount,
         "amount_capturable": 0,
         "amount_details": {"tip": {}},
         "amount_received": 0,
         "application": None,
         "application_fee_amount": None,
-        "automatic_payment_methods": None,
+        "automatic_payment_methods": data.get("automatic_payment_methods"),
         "canceled_at": None,
         "cancellation_reason": None,
         "capture_method": data.get("capture_method", "automatic_async"),
         "client_secret": f"{id}_secret_{new_id('')}",
         "confirmation_method": "automatic",
         "created": now,
-        "currency": session["currency"],
-        "customer": session["customer"],
+        "currency": currency,
+        "customer": customer,
         "customer_account": None,
         "description": data.get("description"),
         "last_payment_error": None,
@@ -48,13 +60,13 @@ def payment_intent(session: Json, data: Json, now: int) -> Json:
                 "request_three_d_secure": "automatic",
             }
         },
-        "payment_method_types": session["payment_method_types"],
+        "payment_method_types": method_types,
         "payment_record": None,
         "processing": None,
         "receipt_email": data.get("receipt_email"),
         "review": None,
         "setup_future_usage": data.get("setup_future_usage"),
-        "shipping": None,
+        "shipping": data.get("shipping"),
         "source": None,
         "statement_descriptor": None,
         "statement_descriptor_suffix": data.get("statement_descriptor_suffix"),
@@ -62,6 +74,18 @@ def payment_intent(session: Json, data: Json, now: int) -> Json:
         "transfer_data": None,
         "transfer_group": None,
     }
+
+
+def intent_of(session: Json, data: Json, now: int) -> Json:
+    """Return the intent to pay a session; ``data`` is the session's ``payment_intent_data``."""
+    return payment_intent(
+        data,
+        now,
+        amount=session["amount_total"],
+        currency=session["currency"],
+        customer=session["customer"],
+        method_types=session["payment_method_types"],
+    )
 
 
 def charge(
@@ -114,7 +138,7 @@ def charge(
         "receipt_url": None,
         "refunded": False,
         "review": None,
-        "shipping": None,
+        "shipping": intent["shipping"],
         "source": None,
         "source_transfer": None,
         "statement_descriptor": None,
