@@ -11,12 +11,13 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from ..facts import PurchaseStatus, Reversals, Row, Verdict
+from ..facts import PurchaseStatus, Reversals, Row
 from ..models import Models
 from ..reading import reading
 from ..state import AppState
 from ..statements import dispute_is_live, refund_is_live
 from ..stripe_objects import CheckoutSession
+from .findings import Finding
 
 UNSETTLED = (PurchaseStatus.PENDING, PurchaseStatus.PROCESSING, PurchaseStatus.REVIEW)
 SETTLED_WITH_CREDITS = (
@@ -237,16 +238,11 @@ def kept(state: AppState, payment: str, currency: str, but: Collection[str]) -> 
     return Reversals(*sums)
 
 
-def verdicts_on(state: AppState, purchase_id: uuid.UUID, object_id: str) -> set[str]:
-    """Return the verdicts of the inbox on events about this object that name this purchase."""
+def verdicts_on(state: AppState, finding: Finding) -> set[str]:
+    """Return what became of the events about this object that name this purchase."""
     c = state.models.table(state.models.WebhookEvent).c
-    query = sa.select(c.verdict).where(c.purchase_id == purchase_id, c.object_id == object_id)
+    query = sa.select(c.verdict).where(
+        c.purchase_id == finding.purchase_id, c.object_id == finding.about
+    )
     with reading(state) as connection:
         return set(connection.execute(query).scalars())
-
-
-def is_dismissed(state: AppState, purchase_id: uuid.UUID | None, object_id: str) -> bool:
-    """Whether an operator has seen this before, and said that nothing is to be done."""
-    if purchase_id is None:
-        return False
-    return Verdict.DISMISSED in verdicts_on(state, purchase_id, object_id)

@@ -92,20 +92,16 @@ def _compare_page(
         pairs = [(told, recorded.get(told.id)) for told in of_payment]
         by_id = {told.id: told for told in of_payment}
         for finding in kind.compare(run.judge, purchase, pairs):
-            told = by_id[finding.about or ""]
-            if finding.kind is Kind.CONTRADICTION and what_we_know.is_dismissed(
-                run.state, purchase.row["id"], told.id
-            ):
-                continue
-            yield _repair(run, kind, finding, told)
+            left = _repair(run, kind, finding, by_id[finding.about or ""])
+            if left is not None:
+                yield left
 
 
-def _repair(run: Run, kind: _Kind, finding: Finding, told: Told) -> Finding:
+def _repair(run: Run, kind: _Kind, finding: Finding, told: Told) -> Finding | None:
+    if finding.kind is Kind.CONTRADICTION:
+        return run.note(finding, record_told(told), kind.event_type)
     if not run.apply or finding.kind is Kind.BREACH:
         return finding
-    if finding.kind is Kind.CONTRADICTION:
-        error = run.note(record_told(told), finding, kind.event_type)
-        return replace(finding, error=error)
     error = run.record(record_told(told))
     return replace(finding, repaired=error is None, error=error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
@@ -15,10 +15,18 @@ from ..fulfillment import settle
 from ..state import AppState
 from ..unit_of_work import UnitOfWork
 from .comparison import Judge
-from .findings import Finding, Totals
+from .findings import Finding, Kind, Totals
 from .known import verdicts_on
 
 Record = Callable[[UnitOfWork], Recorded]
+
+_SETTLED: frozenset[str] = frozenset({Verdict.HANDLED, Verdict.DISMISSED})
+# An event that was handled once says nothing about a purchase that was lost after it.
+DECIDED = {
+    Kind.ORPHAN: frozenset({Verdict.DISMISSED}),
+    Kind.STRANGER: _SETTLED,
+    Kind.CONTRADICTION: _SETTLED,
+}
 
 
 def _name_now() -> str:
@@ -51,14 +59,18 @@ class Run:
         """Record a fact and fulfill in a transaction of its own; return why that didn't work."""
         return self._settled(record, self.name, None)
 
-    def note(self, record: Record, finding: Finding, event_type: str) -> str | None:
-        """Record what only flags something: in the inbox, once, as the event would have done.
+    def note(self, finding: Finding, record: Record, event_type: str) -> Finding | None:
+        """Return what only flags something, None when an operator has decided on it.
 
-        ``flask credits review`` shows it until it is decided.
+        With ``apply`` it gets into the inbox, once, as the event would have got it there, so
+        that ``flask credits review`` shows it.
         """
-        object_id = finding.about or ""
-        if finding.purchase_id and verdicts_on(self.state, finding.purchase_id, object_id):
+        verdicts = verdicts_on(self.state, finding)
+        if verdicts & DECIDED[finding.kind]:
             return None
+        if not self.apply or verdicts & {Verdict.REVIEW, Verdict.ORPHAN}:
+            return finding
+        object_id = finding.about or ""
 
         def finish(uow: UnitOfWork, recorded: Recorded) -> None:
             if recorded.verdict in (Verdict.REVIEW, Verdict.ORPHAN):
@@ -79,7 +91,7 @@ class Run:
                     },
                 )
 
-        return self._settled(record, object_id, finish)
+        return replace(finding, error=self._settled(record, object_id, finish))
 
     def _settled(
         self,

@@ -12,7 +12,6 @@ from ..facts import (
     Reversals,
     Row,
     SessionNews,
-    Verdict,
     news_of,
     record_session,
     record_unopened,
@@ -182,20 +181,22 @@ def _unopened(run: Run, known: Known) -> Iterator[Finding]:
 
 
 def _orphan(run: Run, session: CheckoutSession, elsewhere: Elsewhere) -> Iterator[Finding]:
-    if session.status != "complete" or not session.is_paid or _given_back(session, elsewhere):
-        return
-    if not what_we_know.is_dismissed(run.state, session.purchase_id, session.id):
-        yield _noted(run, orphan(session), session)
+    if session.status == "complete" and session.is_paid and not _given_back(session, elsewhere):
+        yield from _noted(run, orphan(session), session)
 
 
 def _stranger(
     run: Run, known: Known, session: CheckoutSession, elsewhere: Elsewhere
 ) -> Iterator[Finding]:
-    if session.status != "complete" or _given_back(session, elsewhere):
-        return
-    verdicts = what_we_know.verdicts_on(run.state, known.row["id"], session.id)
-    if not verdicts & {Verdict.HANDLED, Verdict.DISMISSED}:
-        yield _noted(run, stranger(known, session), session)
+    if session.status == "complete" and not _given_back(session, elsewhere):
+        yield from _noted(run, stranger(known, session), session)
+
+
+def _noted(run: Run, finding: Finding, session: CheckoutSession) -> Iterator[Finding]:
+    record = partial(record_session, session=session, news=SessionNews.COMPLETED)
+    left = run.note(finding, record, "checkout.session.completed")
+    if left is not None:
+        yield left
 
 
 def _given_back(session: CheckoutSession, elsewhere: Elsewhere) -> bool:
@@ -203,15 +204,3 @@ def _given_back(session: CheckoutSession, elsewhere: Elsewhere) -> bool:
     told = elsewhere.get(session.payment_intent_id or "", [])
     refunded = sum_of(told, session.currency or "").refunded
     return 0 < (session.amount_total or 0) <= refunded
-
-
-def _noted(run: Run, finding: Finding, session: CheckoutSession) -> Finding:
-    if not run.apply:
-        return finding
-    news = SessionNews.COMPLETED
-    error = run.note(
-        lambda uow: record_session(uow, session, news),
-        finding,
-        "checkout.session.completed",
-    )
-    return replace(finding, error=error)

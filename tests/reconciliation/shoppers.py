@@ -105,7 +105,9 @@ def make_older_at_stripe(stripe: Sandbox, id_: str, *, days: int) -> None:
     """Have something at Stripe be older than it is."""
     found = stripe.store.get_any(id_)
     assert found is not None
-    stripe.store.save({**found, "created": found["created"] - days * 86_400})
+    created = found["created"] - days * 86_400
+    stripe.store.save({**found, "created": created})
+    stripe.store.query("UPDATE objects SET created = ? WHERE id = ?", created, id_)
 
 
 def lose_rows(host: Host, *purchases: dict[str, Any]) -> None:
