@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from flask import Flask
 
 from flask_stripe_credits import GrantSnapshot
 from flask_stripe_credits.catalog.file import parse_packages
@@ -102,3 +104,18 @@ def test_every_python_block_is_python(page: str) -> None:
     blocks_of_page = re.findall(r"^```python\n(.*?)^```$", read(page), re.MULTILINE | re.DOTALL)
     for number, code in enumerate(blocks_of_page, start=1):
         compile(code, f"{page}, block {number}", "exec")
+
+
+def test_the_settings_of_the_transactions_page_limit_how_long_a_delivery_waits(
+    postgres_database_url: str,
+) -> None:
+    app = Flask("page")
+    (block,) = blocks("explanation/transactions.md")
+    exec(block.code, {"app": app})
+    options = app.config["SQLALCHEMY_ENGINE_OPTIONS"]
+    host = make_host(postgres_database_url, SQLALCHEMY_ENGINE_OPTIONS=options)
+    with host.app.app_context():
+        assert host.db.session.scalar(sa.text("SHOW lock_timeout")) == "4s"
+        assert host.db.engine.pool.timeout() == 5  # type: ignore[attr-defined]
+    assert host.pay(host.add_purchase()).status_code == 200
+    assert host.ledger() == [1000]
