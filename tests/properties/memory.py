@@ -43,6 +43,9 @@ class _Result:
     def mappings(self) -> _Result:
         return self
 
+    def all(self) -> list[Row]:
+        return self.rows
+
     def first(self) -> Row | None:
         return self.rows[0] if self.rows else None
 
@@ -149,6 +152,9 @@ class Memory:
 
     def _insert_grant(self, params: Mapping[str, Any]) -> None:
         self.grants.append(dict(params))
+
+    def _lock_undelivered(self, params: Mapping[str, Any]) -> None:
+        """Every grant is delivered at once."""
 
     def _insert_audit(self, params: Mapping[str, Any]) -> None:
         """Nothing is decided by it."""

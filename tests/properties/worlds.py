@@ -250,7 +250,7 @@ class _Teller:
 def make_world(random: Random, first: int = 1) -> World:
     """Make up a world, with its events in the order in which they happened.
 
-    :param random: hypothesis' own, whose worlds get smaller when they fail, or one with a seed.
+    :param random: one with a seed, or what hypothesis draws, whose worlds get smaller.
     :param first: the number of the first sale, which ids are made of; the next world of the same
         database takes a hundred more.
     """
