@@ -200,10 +200,18 @@ class Gateway:
             raise
 
     def has_payment_failed(self, payment_intent_id: str) -> bool:
-        """Whether the payment of a completed session failed, so that it won't be paid any more."""
+        """Whether the payment of a completed session failed, so that it won't be paid any more.
+
+        False as well when Stripe doesn't know it.
+        """
         client = self._client()
         path = f"/v1/payment_intents/{payment_intent_id}"
-        payload: Any = self._call(lambda: client.raw_request("get", path).data)
+        try:
+            payload: Any = self._call(lambda: client.raw_request("get", path).data)
+        except GatewayRejected as error:
+            if error.code == "resource_missing":
+                return False
+            raise
         if not isinstance(payload, Mapping) or not isinstance(payload.get("status"), str):
             raise GatewayRejected("Stripe's answer isn't a payment intent")
         # https://docs.stripe.com/payments/payment-intents/verifying-status
@@ -224,12 +232,22 @@ class Gateway:
         return self._page(Dispute, "/v1/disputes", _created(since), after)
 
     def page_refunds_of(self, payment_intent_id: str, after: str | None = None) -> Page[Refund]:
-        """Return a page of the refunds of one payment."""
-        return self._page(Refund, "/v1/refunds", {"payment_intent": payment_intent_id}, after)
+        """Return a page of the refunds of one payment, empty if Stripe doesn't know it."""
+        return self._page_of(Refund, "/v1/refunds", payment_intent_id, after)
 
     def page_disputes_of(self, payment_intent_id: str, after: str | None = None) -> Page[Dispute]:
-        """Return a page of the disputes of one payment."""
-        return self._page(Dispute, "/v1/disputes", {"payment_intent": payment_intent_id}, after)
+        """Return a page of the disputes of one payment, empty if Stripe doesn't know it."""
+        return self._page_of(Dispute, "/v1/disputes", payment_intent_id, after)
+
+    def _page_of(
+        self, kind: type[Listed], path: str, payment_intent_id: str, after: str | None
+    ) -> Page[Listed]:
+        try:
+            return self._page(kind, path, {"payment_intent": payment_intent_id}, after)
+        except GatewayRejected as error:
+            if error.code == "resource_missing":
+                return Page([], None)
+            raise
 
     def _page(
         self, kind: type[Listed], path: str, params: Mapping[str, Any], after: str | None

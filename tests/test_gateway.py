@@ -133,6 +133,9 @@ def test_a_missing_product_or_price_is_none_and_a_missing_session_an_error(
     found = gateway_to(stub.url)
     assert found.retrieve_product("prod_1") is None
     assert found.retrieve_price("price_1") is None
+    assert found.find_checkout_session("cs_1") is None
+    assert found.page_refunds_of("pi_1").items == found.page_disputes_of("pi_1").items == []
+    assert found.has_payment_failed("pi_1") is False
     error = error_of(CALLS["retrieve_checkout_session"], found)
     assert isinstance(error, GatewayRejected)
     assert error.code == "resource_missing"

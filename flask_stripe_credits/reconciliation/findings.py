@@ -93,5 +93,6 @@ class Totals:
         self.need_somebody += finding.needs_somebody
         self.repaired += finding.repaired
         self.to_repair += not finding.repaired and finding.kind not in NEEDS_SOMEBODY
-        self.granted += max(0, finding.credits)
-        self.taken -= min(0, finding.credits)
+        if finding.error is None:
+            self.granted += max(0, finding.credits)
+            self.taken -= min(0, finding.credits)

@@ -203,8 +203,8 @@ def test_B07_another_session_of_a_purchase_is_told_and_never_harms_it(
     assert plan(shop) == ["stranger"]
     for _ in range(2):
         assert run(shop, "--apply").exit_code == SOMEBODY
-    (event,) = shop.rows(shop.credits.WebhookEvent)
-    assert (event["stripe_event_id"], event["object_id"], event["verdict"]) == (
+    (noted,) = shop.rows(shop.credits.WebhookEvent)
+    assert (noted["stripe_event_id"], noted["object_id"], noted["verdict"]) == (
         other,
         other,
         "review",
@@ -217,6 +217,49 @@ def test_B07_another_session_of_a_purchase_is_told_and_never_harms_it(
     stripe.refund(stripe.session(other)["payment_intent"])
     repair(shop)
     assert shop.ledger() == [1000]
+
+
+def test_B07_what_the_webhook_told_of_is_not_told_again(shop: Host, stripe: Sandbox) -> None:
+    purchase = buy(shop)
+    other = open_another(shop, purchase)
+    stripe.pay(other)
+    told = event("checkout.session.completed", stripe.session(other))
+    assert shop.post_event(told).status_code == 200
+    assert run(shop, "--apply").exit_code == SOMEBODY
+    (noted,) = shop.rows(shop.credits.WebhookEvent)
+    assert (noted["stripe_event_id"], noted["attempts"]) == (told["id"], 1)
+    assert len(shop.rows(shop.credits.AuditLog, action="event.review")) == 1
+
+
+def test_a_payment_that_paid_another_purchase_pays_no_second_one(
+    shop: Host, stripe: Sandbox
+) -> None:
+    first = buy_and_pay(shop, stripe)
+    repair(shop)
+    second = buy_and_pay(shop, stripe, "bob")
+    session = stripe.session(second["stripe_checkout_session_id"])
+    stripe.store.save({**session, "payment_intent": payment_of(stripe, first)})
+    (finding,) = findings(shop)
+    assert finding["kind"] == "contradiction"
+    assert "belongs to another purchase" in finding["text"]
+    assert run(shop, "--apply").exit_code == SOMEBODY
+    assert shop.ledger() == [1000]
+
+
+def test_with_outbox_delivery_what_was_missed_waits_for_the_next_delivery(
+    database_url: str, new_shop: NewShop, stripe: Sandbox
+) -> None:
+    received: list[GrantSnapshot] = []
+    shop = new_shop(
+        database_url,
+        receiver=lambda grant: received.append(grant),
+        STRIPE_CREDITS_DELIVERY="outbox",
+    )
+    buy_and_pay(shop, stripe)
+    repair(shop)
+    assert (received, [grant["delivered_at"] for grant in shop.grants()]) == ([], [None])
+    shop.app.test_cli_runner().invoke(args=["credits", "deliver"])
+    assert [grant.credits for grant in received] == [1000]
 
 
 def test_what_is_not_ours_is_passed_over(shop: Host, new_shop: NewShop, stripe: Sandbox) -> None:
@@ -245,6 +288,7 @@ def test_a_site_that_was_renamed_knows_its_sessions(
         STRIPE_CREDITS_API_BASE=stripe.url,
         STRIPE_CREDITS_SITE="renamed",
     )
+    assert "purchases asked about" not in run(renamed).output
     repair(renamed)
     assert renamed.purchase(purchase["id"])["status"] == "completed"
 
@@ -257,8 +301,8 @@ def test_C25_a_paid_session_whose_purchase_is_gone_is_told(shop: Host, stripe: S
     assert paid["stripe_checkout_session_id"] in finding["text"]
     for _ in range(2):
         assert run(shop, "--apply").exit_code == SOMEBODY
-    (event,) = shop.rows(shop.credits.WebhookEvent)
-    assert (event["verdict"], event["purchase_id"]) == ("orphan", paid["id"])
+    (noted,) = shop.rows(shop.credits.WebhookEvent)
+    assert (noted["verdict"], noted["purchase_id"]) == ("orphan", paid["id"])
     assert len(shop.rows(shop.credits.AuditLog, action="event.orphan")) == 1
     assert shop.ledger() == []
     stripe.refund(payment_of(stripe, paid))
