@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from flask import Flask, Response, after_this_request, current_app, has_request_context
+from flask import Flask, Response, after_this_request, has_request_context
 
 from . import outbox
 from .config import Delivery
@@ -31,7 +31,7 @@ from .facts import (
     results_of,
     target,
 )
-from .signals import purchase_expired, purchase_failed, purchase_flagged
+from .notices import current_app_object, tell_flag, tell_status
 from .snapshots import GrantSnapshot, PurchaseSnapshot
 from .state import AppState
 from .unit_of_work import UnitOfWork, in_transaction
@@ -39,11 +39,6 @@ from .unit_of_work import UnitOfWork, in_transaction
 logger = logging.getLogger(__name__)
 
 _DECISION = ("review_decision", "reviewed_at", "reviewed_by", "review_note")
-
-_TOLD_AFTER_COMMIT = {
-    PurchaseStatus.FAILED: purchase_failed,
-    PurchaseStatus.EXPIRED: purchase_expired,
-}
 
 
 def settle(
@@ -69,7 +64,7 @@ def settle(
         if recorded.purchase is not None:
             recorded = fulfill(uow, recorded, cause=cause, refusal=refusal)
         elif recorded.flag is not None:
-            _flag(uow, recorded, cause)
+            tell_flag(uow, recorded, cause)
         if finish is not None:
             finish(uow, recorded)
         return recorded
@@ -117,7 +112,7 @@ def fulfill(
         _grant(uow, row, due, sums.sequence + 1, reason, cause)
     _write(uow, before, row)
     if row["status"] != before["status"]:
-        _tell_status(uow, before, row, due, cause, recorded)
+        tell_status(uow, before, row, due, cause, recorded)
     in_review = row["status"] == PurchaseStatus.REVIEW
     return replace(recorded, verdict=Verdict.REVIEW) if in_review else recorded
 
@@ -162,7 +157,7 @@ def _grant(
         created_at=uow.now,
         purchase=PurchaseSnapshot.of(row),
     )
-    app, later = _app(), uow.state.settings.delivery is Delivery.OUTBOX
+    app, later = current_app_object(), uow.state.settings.delivery is Delivery.OUTBOX
     if sequence > 1 and not later:
         outbox.hand_over_earlier(uow, app, row)
     uow.execute(
@@ -213,7 +208,7 @@ def deliveries(state: AppState, purchase_id: uuid.UUID | None = None) -> Iterato
     while (claim := outbox.claim_next(state, due_at, purchase_id)) is not None:
         due_at = claim.due_at
         try:
-            outbox.hand_over(state, _app(), claim)
+            outbox.hand_over(state, current_app_object(), claim)
         except Refuse as refused:
             _settle_refusal(state, claim, refused)
             yield Attempt(claim.grant, refused)
@@ -268,67 +263,3 @@ def _deliver_after_answer(app: Flask, state: AppState, purchase_id: uuid.UUID) -
     def _when_closed(response: Response) -> Response:
         response.call_on_close(deliver)
         return response
-
-
-def _tell_status(
-    uow: UnitOfWork,
-    before: Mapping[str, Any],
-    row: Mapping[str, Any],
-    due: int,
-    cause: str,
-    recorded: Recorded,
-) -> None:
-    """Log a change of status that no grant row explains, and tell the host after the commit."""
-    if due == 0:
-        details = {"from": before["status"], "to": row["status"]}
-        if recorded.flag is not None:
-            details["reason"] = recorded.flag
-        _audit(uow, recorded, f"purchase.{row['status']}", cause, details)
-    app, purchase = _app(), PurchaseSnapshot.of(row)
-    if row["status"] == PurchaseStatus.REVIEW:
-        logger.error("purchase %s needs a review: %s", purchase.id, row["review_reason"])
-        uow.after_commit(
-            lambda: purchase_flagged.send(app, purchase=purchase, reason=row["review_reason"])
-        )
-    told = _TOLD_AFTER_COMMIT.get(row["status"])
-    if told is not None:
-        uow.after_commit(lambda: told.send(app, purchase=purchase))
-
-
-def _flag(uow: UnitOfWork, recorded: Recorded, cause: str) -> None:
-    """Something that names a purchase of ours but must not touch it. Told once for each cause."""
-    known = {"event_id": cause, "verdict": recorded.verdict}
-    if uow.execute(uow.sql.find_event, known).first() is not None:
-        return
-    app, reason = _app(), recorded.flag
-    row = None
-    if recorded.verdict is Verdict.REVIEW and recorded.purchase_id is not None:
-        found = uow.execute(uow.sql.lock_purchase, {"purchase_id": recorded.purchase_id})
-        row = found.mappings().one()
-    purchase = None if row is None else PurchaseSnapshot.of(row)
-    logger.error("%s (%s, purchase %s)", reason, cause, recorded.purchase_id)
-    _audit(uow, recorded, f"event.{recorded.verdict}", cause, {"reason": reason})
-    uow.after_commit(lambda: purchase_flagged.send(app, purchase=purchase, reason=reason))
-
-
-def _audit(
-    uow: UnitOfWork,
-    recorded: Recorded,
-    action: str,
-    cause: str,
-    details: Mapping[str, Any],
-) -> None:
-    uow.execute(
-        uow.sql.insert_audit,
-        {
-            "created_at": uow.now,
-            "actor": recorded.actor,
-            "action": action,
-            "purchase_id": recorded.purchase_id,
-            "details": {**details, "cause": cause},
-        },
-    )
-
-
-def _app() -> Flask:
-    return cast(Any, current_app)._get_current_object()  # type: ignore[no-any-return]

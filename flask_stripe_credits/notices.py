@@ -1,0 +1,86 @@
+"""What is written down and told of a purchase, beside its grants: the audit log, and news."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, cast
+
+from flask import Flask, current_app
+
+from .facts import PurchaseStatus, Recorded, Verdict
+from .signals import purchase_expired, purchase_failed, purchase_flagged
+from .snapshots import PurchaseSnapshot
+from .unit_of_work import UnitOfWork
+
+logger = logging.getLogger(__name__)
+
+_TOLD_AFTER_COMMIT = {
+    PurchaseStatus.FAILED: purchase_failed,
+    PurchaseStatus.EXPIRED: purchase_expired,
+}
+
+
+def tell_status(
+    uow: UnitOfWork,
+    before: Mapping[str, Any],
+    row: Mapping[str, Any],
+    due: int,
+    cause: str,
+    recorded: Recorded,
+) -> None:
+    """Log a change of status that no grant row explains, and tell the host after the commit."""
+    if due == 0:
+        details = {"from": before["status"], "to": row["status"]}
+        if recorded.flag is not None:
+            details["reason"] = recorded.flag
+        _audit(uow, recorded, f"purchase.{row['status']}", cause, details)
+    app, purchase = current_app_object(), PurchaseSnapshot.of(row)
+    if row["status"] == PurchaseStatus.REVIEW:
+        logger.error("purchase %s needs a review: %s", purchase.id, row["review_reason"])
+        uow.after_commit(
+            lambda: purchase_flagged.send(app, purchase=purchase, reason=row["review_reason"])
+        )
+    told = _TOLD_AFTER_COMMIT.get(row["status"])
+    if told is not None:
+        uow.after_commit(lambda: told.send(app, purchase=purchase))
+
+
+def tell_flag(uow: UnitOfWork, recorded: Recorded, cause: str) -> None:
+    """Something that names a purchase of ours but must not touch it. Told once for each cause."""
+    known = {"event_id": cause, "verdict": recorded.verdict}
+    if uow.execute(uow.sql.find_event, known).first() is not None:
+        return
+    app, reason = current_app_object(), recorded.flag
+    row = None
+    if recorded.verdict is Verdict.REVIEW and recorded.purchase_id is not None:
+        found = uow.execute(uow.sql.lock_purchase, {"purchase_id": recorded.purchase_id})
+        row = found.mappings().one()
+    purchase = None if row is None else PurchaseSnapshot.of(row)
+    logger.error("%s (%s, purchase %s)", reason, cause, recorded.purchase_id)
+    _audit(uow, recorded, f"event.{recorded.verdict}", cause, {"reason": reason})
+    uow.after_commit(lambda: purchase_flagged.send(app, purchase=purchase, reason=reason))
+
+
+def _audit(
+    uow: UnitOfWork,
+    recorded: Recorded,
+    action: str,
+    cause: str,
+    details: Mapping[str, Any],
+) -> None:
+    uow.execute(
+        uow.sql.insert_audit,
+        {
+            "created_at": uow.now,
+            "actor": recorded.actor,
+            "action": action,
+            "purchase_id": recorded.purchase_id,
+            "details": {**details, "cause": cause},
+        },
+    )
+
+
+def current_app_object() -> Flask:
+    """The app itself, as signals need it, and not the proxy ``current_app``."""
+    return cast(Any, current_app)._get_current_object()  # type: ignore[no-any-return]
