@@ -312,12 +312,23 @@ class Gateway:
             else (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
         )
         api_base = self._settings.api_base
+        _quiet_the_library()
         return stripe.StripeClient(
             secret_key.reveal(),
             max_network_retries=0 if impatient else MAX_NETWORK_RETRIES,
             http_client=stripe.RequestsClient(timeout=timeout, session=_session_for(api_base)),
             base_addresses={"api": api_base} if api_base else None,
         )
+
+
+def _quiet_the_library() -> None:
+    """Keep what Stripe answers, names and addresses too, out of a host's log at INFO or DEBUG.
+
+    Unless the host has set a level for the library's logger itself.
+    """
+    library = logging.getLogger("stripe")
+    if library.level == logging.NOTSET:
+        library.setLevel(logging.WARNING)
 
 
 def _read(kind: type[Entry], payload: Mapping[str, Any]) -> Entry:

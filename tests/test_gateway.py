@@ -332,6 +332,22 @@ def test_I13_no_key_and_no_body_gets_into_messages_and_logs(
     assert SECRET not in repr(found) + repr(found._settings)
 
 
+@pytest.mark.parametrize("chosen", [logging.NOTSET, logging.DEBUG, logging.ERROR])
+def test_F16_I13_the_librarys_own_log_is_quiet_unless_the_host_chose_a_level(
+    stub: StripeStub, chosen: int
+) -> None:
+    """It tells the whole answer, with the payer's name and address, at DEBUG."""
+    library = logging.getLogger("stripe")
+    before = library.level
+    library.setLevel(chosen)
+    try:
+        stub.answer({"id": "prod_1", "object": "product"})
+        gateway_to(stub.url).retrieve_product("prod_1")
+        assert library.level == (chosen or logging.WARNING)
+    finally:
+        library.setLevel(before)
+
+
 def test_constants_are_what_the_tests_make_small() -> None:
     assert gateway.MAX_NETWORK_RETRIES == 2
     assert gateway.READ_TIMEOUT_SECONDS < 1
