@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
-from collections.abc import Iterator
 from typing import cast
 
 import sqlalchemy as sa
@@ -12,8 +10,6 @@ from sqlalchemy.orm import Session
 
 from .facts import Row
 from .models import Models
-from .state import AppState
-from .unit_of_work import bind_of_writes
 
 COLUMNS = (
     "id",
@@ -59,21 +55,6 @@ def purchases_of(
     query = query.order_by(c.created_at.desc(), c.id).limit(limit + 1).offset(offset)
     rows = session.execute(query).mappings().all()
     return cast(list[Row], rows[:limit]), len(rows) > limit
-
-
-@contextlib.contextmanager
-def reading(state: AppState) -> Iterator[sa.Connection]:
-    """A connection to read what is committed now, given back at the end.
-
-    ``db.session`` would stay in its transaction, over a call to Stripe too, and might go on
-    seeing the database as it was at first.
-    """
-    bind = bind_of_writes(state.db.session(), state.models)
-    if isinstance(bind, sa.Connection):
-        yield bind
-    else:
-        with bind.connect() as connection:
-            yield connection
 
 
 def purchase_of(

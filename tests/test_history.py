@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flask_stripe_credits.history import is_delivered, purchase_of, purchases_of, reading
+from flask_stripe_credits.history import is_delivered, purchase_of, purchases_of
+from flask_stripe_credits.reading import reading
 
 from .hosts import Host, make_host
 

@@ -16,7 +16,8 @@ from ..catalog import active_packages
 from ..checkout import CheckoutRequest, open_checkout
 from ..errors import DatabaseBusy, FulfillmentError
 from ..facts import Row
-from ..history import is_delivered, purchase_of, purchases_of, reading
+from ..history import is_delivered, purchase_of, purchases_of
+from ..reading import reading
 from ..redirects import resolve_redirect
 from ..settlement import settle_from_stripe
 from ..state import AppState, current_state
