@@ -5,5 +5,6 @@ pytest_plugins = [
     "tests.figures",
     "tests.profiles",
     "tests.hosts",
+    "tests.outside",
     "tests.stripe_stub",
 ]

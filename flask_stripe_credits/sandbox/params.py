@@ -249,6 +249,11 @@ class Unsupported:
         raise _unsupported(path, path)
 
 
+def later(names: str) -> dict[str, Spec]:
+    """Return a table of parameters that Stripe takes and the sandbox doesn't."""
+    return dict.fromkeys(names.split(), Unsupported())
+
+
 def _unsupported(what: str, path: str) -> ApiError:
     return invalid(f"The sandbox doesn't imitate '{what}', though Stripe has it.", param=path)
 

@@ -72,7 +72,7 @@ def settle(world: World, id: str, status: Settles) -> Json:
     refund = get(world, id)
     if status not in _MAY_BECOME.get(refund["status"], ()):
         raise invalid(f"A refund that is {refund['status']} can't become {status}.", param="status")
-    changes: Json = {"status": status, "pending_reason": None, "next_action": None}
+    changes: Json = {"status": status, "pending_reason": None}
     if status != "succeeded":
         charge = world.store.get("charge", refund["charge"]) or {}
         _refunded(world, charge, -refund["amount"])
@@ -126,6 +126,8 @@ def _changed(world: World, refund: Json, changes: Json, *, failed: bool) -> Json
     if not previous:
         return refund
     refund = {**refund, **{key: value for key, value in changes.items() if key in previous}}
+    if refund.get("pending_reason", "") is None:
+        del refund["pending_reason"]
     world.store.save(refund)
     events.record(world, "refund.updated", refund, previous)
     events.record(world, "charge.refund.updated", refund, previous)

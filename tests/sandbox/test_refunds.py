@@ -180,7 +180,8 @@ def test_a_pending_refund_is_settled_once(client: stripe.StripeClient, sandbox: 
         # What is on its way already counts.
         assert charge_of(client, intent).amount_refunded == 250
         refund = sandbox.settle_refund(refund["id"], ended)
-        assert (refund["status"], refund["pending_reason"]) == (ended, None)
+        assert refund["status"] == ended
+        assert "pending_reason" not in refund
         if ended == "succeeded":
             sandbox.settle_refund(refund["id"], "failed")
         else:

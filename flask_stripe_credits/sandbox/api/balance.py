@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import balance
 from ..objects.account import account
-from ..params import Currency, Text
+from ..params import Currency, Text, later
 from ..store import Json
 from .listing import PAGING, exactly, listed
 from .lookup import named
@@ -36,7 +36,7 @@ def retrieve(call: Call) -> Json:
 
 @routes.get(
     "/v1/balance_transactions",
-    {**PAGING, "currency": Currency(), "source": Text(255), "type": Text(100)},
+    {**PAGING, **later("payout"), "currency": Currency(), "source": Text(255), "type": Text(100)},
 )
 def list_(call: Call) -> Json:
     where = exactly(call, "currency", "source", "type")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from .. import sessions
 from ..api_version import NEW_UI_MODES, at_least
 from ..errors import missing
-from ..params import Choice, Email, Fields, Text
+from ..params import Choice, Email, Fields, Text, later
 from ..store import Json, Where
 from .checkout_params import session_fields
-from .listing import PAGING, exactly, listed, paged_in_memory
+from .listing import PAGING, TIMELESS_PAGING, exactly, listed, paged_in_memory
 from .routing import Call, Routes
 
 routes = Routes()
@@ -37,7 +37,7 @@ def expire(call: Call) -> Json:
 
 @routes.get(
     "/v1/checkout/sessions/<id>/line_items",
-    {name: spec for name, spec in PAGING.items() if name != "created"},
+    TIMELESS_PAGING,
 )
 def line_items(call: Call) -> Json:
     sessions.get(call.world, call.id)
@@ -49,6 +49,7 @@ def line_items(call: Call) -> Json:
     "/v1/checkout/sessions",
     {
         **PAGING,
+        **later("customer_account payment_link subscription"),
         "customer": Text(255),
         "customer_details": Fields({"email": Email()}, ("email",)),
         "payment_intent": Text(255),

@@ -19,6 +19,7 @@ from ..params import (
     WebAddress,
     Whole,
     form,
+    later,
 )
 from .customers import SHIPPING
 from .prices import TAX_BEHAVIOR
@@ -83,16 +84,16 @@ _CONSENT = Fields(
         "terms_of_service": Choice(("none", "required")),
     }
 )
-_LATER = """
+_LATER = later("""
     after_expiration currency custom_fields customer_account customer_update discounts
     integration_identifier name_collection optional_items payment_method_collection
     payment_method_configuration payment_method_data payment_method_options permissions
     redirect_on_completion return_url saved_payment_method_options setup_intent_data
     shipping_address_collection shipping_options subscription_data wallet_options
-""".split()
+""")
 
 _KNOWN: dict[str, Spec] = {
-    **dict.fromkeys(_LATER, Unsupported()),
+    **_LATER,
     "adaptive_pricing": _ENABLED,
     "allow_promotion_codes": Flag(),
     "allowed_payment_method_types": METHOD_TYPES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import events
 from ..catalog import merged
 from ..objects import checkout
-from ..params import Email, Fields, Metadata, Spec, Text
+from ..params import Email, Fields, Metadata, Spec, Text, later
 from ..store import Json
 from .listing import PAGING, exactly, listed
 from .lookup import named
@@ -28,6 +28,10 @@ SHIPPING = Fields(
     ("address", "name"),
 )
 _ATTRIBUTES: dict[str, Spec] = {
+    **later(
+        "balance business_name cash_balance individual_name invoice_prefix invoice_settings "
+        "next_invoice_sequence preferred_locales shipping source tax tax_exempt"
+    ),
     "address": ADDRESS,
     "description": Text(unset=True),
     "email": Email(),
@@ -37,7 +41,7 @@ _ATTRIBUTES: dict[str, Spec] = {
 }
 
 
-@routes.post("/v1/customers", _ATTRIBUTES)
+@routes.post("/v1/customers", {**_ATTRIBUTES, **later("payment_method tax_id_data test_clock")})
 def create(call: Call) -> Json:
     customer = checkout.customer(call.params, call.world.now())
     call.world.store.add(customer)
@@ -50,7 +54,15 @@ def retrieve(call: Call) -> Json:
     return named(call, "customer")
 
 
-@routes.post("/v1/customers/<id>", {**_ATTRIBUTES, "metadata": Metadata(update=True)})
+@routes.post(
+    "/v1/customers/<id>",
+    {
+        **_ATTRIBUTES,
+        **later("bank_account card default_alipay_account default_bank_account default_card"),
+        **later("default_source"),
+        "metadata": Metadata(update=True),
+    },
+)
 def update(call: Call) -> Json:
     customer = named(call, "customer")
     changes = {key: value for key, value in call.params.items() if key != "expand"}
@@ -72,6 +84,6 @@ def delete(call: Call) -> Json:
     return {"id": customer["id"], "object": "customer", "deleted": True}
 
 
-@routes.get("/v1/customers", {**PAGING, "email": Text(800)})
+@routes.get("/v1/customers", {**PAGING, **later("test_clock"), "email": Text(800)})
 def list_(call: Call) -> Json:
     return listed(call, "customer", "/v1/customers", exactly(call, "email"))

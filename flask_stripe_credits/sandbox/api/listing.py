@@ -10,12 +10,12 @@ from ..store import Json, Place, Sql, Where
 from ..world import World
 from .routing import Call
 
-PAGING: Mapping[str, Spec] = {
-    "created": Range(),
+TIMELESS_PAGING: Mapping[str, Spec] = {
     "ending_before": Text(255),
     "limit": Whole(1, 100),
     "starting_after": Text(255),
 }
+PAGING: Mapping[str, Spec] = {**TIMELESS_PAGING, "created": Range()}
 _DEFAULT_LIMIT = 10
 
 

@@ -18,10 +18,10 @@ from ..params import (
     Metadata,
     Spec,
     Text,
-    Unsupported,
     WebAddress,
     Whole,
     form,
+    later,
 )
 from ..store import Json
 from .checkout_params import DESCRIPTOR_PATTERN, METHOD_TYPES
@@ -31,20 +31,39 @@ from .routing import Call, Routes
 
 routes = Routes()
 
-_LATER = """
-    amount_details application_fee_amount confirmation_method confirmation_token customer_account
-    excluded_payment_method_types hooks mandate mandate_data on_behalf_of payment_details
-    payment_method_configuration payment_method_data payment_method_options radar_options
-    transfer_data transfer_group use_stripe_sdk
-""".split()
+_BOTH_LATER = """
+    amount_details confirmation_token error_on_requires_action excluded_payment_method_types hooks
+    mandate mandate_data payment_details payment_method_data payment_method_options radar_options
+    use_stripe_sdk
+"""
+_CREATE_LATER = """
+    application_fee_amount confirmation_method customer_account on_behalf_of
+    payment_method_configuration statement_descriptor transfer_data transfer_group
+"""
+_CONFIRM_LATER = """
+    allowed_payment_method_types amount_to_confirm capture_method client_secret payment_method_types
+    receipt_email setup_future_usage shipping
+"""
+_UPDATE_LATER = """
+    allowed_payment_method_types amount amount_details application_fee_amount capture_method
+    currency customer customer_account excluded_payment_method_types hooks payment_details
+    payment_method payment_method_configuration payment_method_data payment_method_options
+    payment_method_types receipt_email setup_future_usage shipping statement_descriptor
+    statement_descriptor_suffix transfer_data transfer_group
+"""
+_CAPTURE_LATER = """
+    amount_details application_fee_amount final_capture hooks metadata payment_details
+    statement_descriptor statement_descriptor_suffix transfer_data
+"""
 _CONFIRMING: dict[str, Spec] = {
-    **dict.fromkeys(_LATER, Unsupported()),
+    **later(_BOTH_LATER),
     "off_session": Flag(),
     "payment_method": Text(255),
     "return_url": WebAddress(),
 }
 _KNOWN: dict[str, Spec] = {
     **_CONFIRMING,
+    **later(_CREATE_LATER),
     "allowed_payment_method_types": METHOD_TYPES,
     "amount": Whole(1),
     "automatic_payment_methods": Fields(
@@ -59,7 +78,6 @@ _KNOWN: dict[str, Spec] = {
     "receipt_email": Email(),
     "setup_future_usage": Choice(("off_session", "on_session")),
     "shipping": SHIPPING,
-    "statement_descriptor": Unsupported(),
     "statement_descriptor_suffix": Text(22, pattern=DESCRIPTOR_PATTERN),
 }
 
@@ -86,7 +104,10 @@ def retrieve(call: Call) -> Json:
     return intents.get(call.world, call.id)
 
 
-@routes.post("/v1/payment_intents/<id>", {"description": Text(), "metadata": Metadata(update=True)})
+@routes.post(
+    "/v1/payment_intents/<id>",
+    {**later(_UPDATE_LATER), "description": Text(), "metadata": Metadata(update=True)},
+)
 def update(call: Call) -> Json:
     intent = intents.get(call.world, call.id)
     intent["description"] = call.params.get("description", intent["description"])
@@ -96,7 +117,7 @@ def update(call: Call) -> Json:
     return intent
 
 
-@routes.post("/v1/payment_intents/<id>/confirm", _CONFIRMING)
+@routes.post("/v1/payment_intents/<id>/confirm", {**later(_CONFIRM_LATER), **_CONFIRMING})
 def confirm(call: Call) -> Json | Answer:
     return _answer(
         intents.confirm(
@@ -108,7 +129,10 @@ def confirm(call: Call) -> Json | Answer:
     )
 
 
-@routes.post("/v1/payment_intents/<id>/capture", {"amount_to_capture": Whole(1)})
+@routes.post(
+    "/v1/payment_intents/<id>/capture",
+    {**later(_CAPTURE_LATER), "amount_to_capture": Whole(1)},
+)
 def capture(call: Call) -> Json:
     return intents.capture(call.world, call.id, call.params.get("amount_to_capture"))
 
@@ -125,7 +149,7 @@ def cancel(call: Call) -> Json:
     return intents.cancel(call.world, call.id, call.params.get("cancellation_reason"))
 
 
-@routes.get("/v1/payment_intents", {**PAGING, "customer": Text(255)})
+@routes.get("/v1/payment_intents", {**PAGING, **later("customer_account"), "customer": Text(255)})
 def list_(call: Call) -> Json:
     return listed(call, "payment_intent", "/v1/payment_intents", exactly(call, "customer"))
 

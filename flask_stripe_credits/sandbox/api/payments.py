@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from .. import methods
 from ..errors import invalid
-from ..params import Choice, Email, Fields, Metadata, Text, Whole
+from ..params import Choice, Email, Fields, Metadata, Text, Whole, later
 from ..store import Json
 from .customers import ADDRESS
-from .listing import PAGING, exactly, listed
+from .listing import PAGING, TIMELESS_PAGING, exactly, listed
 from .lookup import named
 from .routing import Call, Routes
 
@@ -19,12 +19,28 @@ def retrieve_charge(call: Call) -> Json:
     return named(call, "charge")
 
 
-@routes.get("/v1/charges", {**PAGING, "customer": Text(255), "payment_intent": Text(255)})
+@routes.get(
+    "/v1/charges",
+    {
+        **PAGING,
+        **later("transfer_group"),
+        "customer": Text(255),
+        "payment_intent": Text(255),
+    },
+)
 def list_charges(call: Call) -> Json:
     return listed(call, "charge", "/v1/charges", exactly(call, "customer", "payment_intent"))
 
 
 _TYPES = ("card", "sepa_debit", "us_bank_account")
+_OTHER_TYPES = """
+    acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit bacs_debit
+    bancontact billie bizum blik boleto cashapp crypto custom customer_balance eps fpx giropay
+    grabpay ideal interac_present kakao_pay klarna konbini kr_card link mb_way mobilepay
+    multibanco naver_pay nz_bank_account oxxo p24 pay_by_bank payco paynow paypal payto pix
+    promptpay revolut_pay samsung_pay satispay scalapay sofort sunbit swish twint upi wechat_pay
+    zip
+"""
 _CARD = Fields(
     {
         "cvc": Text(4),
@@ -42,11 +58,13 @@ _BILLING_DETAILS = Fields(
 @routes.post(
     "/v1/payment_methods",
     {
+        **later(_OTHER_TYPES),
+        **later("allow_redisplay customer payment_method radar_options"),
         "billing_details": _BILLING_DETAILS,
         "card": _CARD,
         "metadata": Metadata(),
         "sepa_debit": Fields({"iban": Text(34)}),
-        "type": Choice(_TYPES, later=("link",)),
+        "type": Choice(_TYPES, later=tuple(_OTHER_TYPES.split())),
         "us_bank_account": Fields(
             {
                 "account_holder_type": Choice(("company", "individual")),
@@ -75,6 +93,14 @@ def retrieve_payment_method(call: Call) -> Json:
     return named(call, "payment_method", param="payment_method")
 
 
-@routes.get("/v1/payment_methods", {**PAGING, "customer": Text(255), "type": Choice(_TYPES)})
+@routes.get(
+    "/v1/payment_methods",
+    {
+        **TIMELESS_PAGING,
+        **later("allow_redisplay customer_account"),
+        "customer": Text(255),
+        "type": Choice(_TYPES),
+    },
+)
 def list_payment_methods(call: Call) -> Json:
     return listed(call, "payment_method", "/v1/payment_methods", exactly(call, "customer", "type"))

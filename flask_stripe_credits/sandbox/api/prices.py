@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import catalog
 from ..errors import invalid, missing
-from ..params import Choice, Currency, Flag, Items, Metadata, Spec, Text, Unsupported, Whole
+from ..params import Choice, Currency, Flag, Items, Metadata, Spec, Text, Whole, later
 from ..store import Json, Where
 from .listing import PAGING, exactly, listed
 from .lookup import named
@@ -22,10 +22,9 @@ _ATTRIBUTES: dict[str, Spec] = {
     "tax_behavior": TAX_BEHAVIOR,
     "transfer_lookup_key": Flag(),
 }
-_LATER: dict[str, Spec] = dict.fromkeys(
+_LATER = later(
     "billing_scheme currency_options custom_unit_amount recurring tiers tiers_mode "
-    "transform_quantity unit_amount_decimal".split(),
-    Unsupported(),
+    "transform_quantity unit_amount_decimal"
 )
 
 
@@ -57,7 +56,10 @@ def retrieve(call: Call) -> Json:
     return named(call, "price")
 
 
-@routes.post("/v1/prices/<id>", {**_ATTRIBUTES, "metadata": Metadata(update=True)})
+@routes.post(
+    "/v1/prices/<id>",
+    {**_ATTRIBUTES, **later("currency_options"), "metadata": Metadata(update=True)},
+)
 def update(call: Call) -> Json:
     changes = {key: value for key, value in call.params.items() if key != "expand"}
     return catalog.update(call.world, named(call, "price"), changes)
@@ -67,6 +69,7 @@ def update(call: Call) -> Json:
     "/v1/prices",
     {
         **PAGING,
+        **later("recurring"),
         "active": Flag(),
         "currency": Currency(),
         "lookup_keys": Items(Text(200), most=10),

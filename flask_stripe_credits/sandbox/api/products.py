@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import catalog, events
 from ..errors import invalid
-from ..params import Fields, Flag, Items, Metadata, Spec, Text, Unsupported, WebAddress
+from ..params import Fields, Flag, Items, Metadata, Spec, Text, WebAddress, later
 from ..store import Json, Where
 from .listing import PAGING, exactly, listed
 from .lookup import named
@@ -23,12 +23,18 @@ _ATTRIBUTES: dict[str, Spec] = {
     "unit_label": Text(12, unset=True),
     "url": WebAddress(),
 }
-_LATER: dict[str, Spec] = {"default_price_data": Unsupported(), "package_dimensions": Unsupported()}
+_LATER = later("marketing_features package_dimensions")
 
 
 @routes.post(
     "/v1/products",
-    {**_ATTRIBUTES, **_LATER, "description": Text(40_000), "id": Text(255, pattern=r"[\w-]+")},
+    {
+        **_ATTRIBUTES,
+        **_LATER,
+        **later("default_price_data"),
+        "description": Text(40_000),
+        "id": Text(255, pattern=r"[\w-]+"),
+    },
     "name",
 )
 def create(call: Call) -> Json:
@@ -42,7 +48,13 @@ def retrieve(call: Call) -> Json:
 
 @routes.post(
     "/v1/products/<id>",
-    {**_ATTRIBUTES, "description": Text(40_000, unset=True), "metadata": Metadata(update=True)},
+    {
+        **_ATTRIBUTES,
+        **_LATER,
+        **later("default_price"),
+        "description": Text(40_000, unset=True),
+        "metadata": Metadata(update=True),
+    },
 )
 def update(call: Call) -> Json:
     changes = {key: value for key, value in call.params.items() if key != "expand"}
@@ -62,7 +74,9 @@ def delete(call: Call) -> Json:
     return {"id": product["id"], "object": "product", "deleted": True}
 
 
-@routes.get("/v1/products", {**PAGING, "active": Flag(), "ids": Items(Text(255))})
+@routes.get(
+    "/v1/products", {**PAGING, **later("shippable url"), "active": Flag(), "ids": Items(Text(255))}
+)
 def list_(call: Call) -> Json:
     where = exactly(call, "active")
     if "ids" in call.params:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from .. import refunds
 from ..catalog import merged
 from ..errors import invalid
-from ..params import Choice, Metadata, Text, Unsupported, Whole
+from ..params import Choice, Metadata, Text, Whole, later
 from ..store import Json
 from .listing import PAGING, exactly, listed
 from .routing import Call, Routes
 
 routes = Routes()
 
-_LATER = "currency customer instructions_email origin refund_application_fee reverse_transfer"
-
 
 @routes.post(
     "/v1/refunds",
     {
-        **dict.fromkeys(_LATER.split(), Unsupported()),
+        **later("currency customer instructions_email origin refund_application_fee"),
+        **later("reverse_transfer"),
         "amount": Whole(1),
         "charge": Text(255),
         "metadata": Metadata(),

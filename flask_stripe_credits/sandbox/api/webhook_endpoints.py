@@ -8,7 +8,7 @@ from ..catalog import merged
 from ..errors import invalid
 from ..params import Flag, Items, Metadata, Text, Unsupported, WebAddress
 from ..store import Json
-from .listing import PAGING, listed
+from .listing import TIMELESS_PAGING, listed
 from .lookup import named
 from .routing import Call, Routes
 
@@ -78,7 +78,7 @@ def delete(call: Call) -> Json:
     return {"id": endpoint["id"], "object": "webhook_endpoint", "deleted": True}
 
 
-@routes.get("/v1/webhook_endpoints", PAGING)
+@routes.get("/v1/webhook_endpoints", TIMELESS_PAGING)
 def list_(call: Call) -> Json:
     return listed(call, "webhook_endpoint", "/v1/webhook_endpoints")
 

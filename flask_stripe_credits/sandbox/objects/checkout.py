@@ -9,9 +9,8 @@ from .payment_methods import billing_details
 _DEFAULT_LIFETIME_SECONDS = 24 * 60 * 60
 _AS_GIVEN = (
     "adaptive_pricing allowed_payment_method_types allow_promotion_codes "
-    "billing_address_collection branding_settings cancel_url client_reference_id "
-    "consent_collection excluded_payment_method_types locale origin_context submit_type "
-    "success_url"
+    "billing_address_collection cancel_url client_reference_id consent_collection locale "
+    "origin_context submit_type success_url"
 ).split()
 _ALWAYS_NULL = (
     "after_expiration client_secret collected_information consent currency_conversion "
@@ -23,6 +22,16 @@ _ALWAYS_NULL = (
 _NO_TEXT = dict.fromkeys(
     ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
 )
+_ONLY_IF_GIVEN = ("excluded_payment_method_types",)
+_BRANDING = {
+    "background_color": "#ffffff",
+    "border_style": "rounded",
+    "button_color": "#0074d4",
+    "display_name": "Demo merchant",
+    "font_family": "default",
+    "icon": None,
+    "logo": None,
+}
 
 
 def session(
@@ -46,6 +55,7 @@ def session(
         "amount_subtotal": total,
         "amount_total": total,
         "automatic_tax": _automatic_tax(params),
+        "branding_settings": {**_BRANDING, **params.get("branding_settings", {})},
         "created": now,
         "currency": items[0]["currency"],
         "custom_fields": [],
@@ -68,15 +78,17 @@ def session(
         "payment_status": "no_payment_required" if total == 0 else "unpaid",
         "phone_number_collection": params.get("phone_number_collection", {"enabled": False}),
         "redirect_on_completion": "always",
-        "return_url": None,
         "shipping_options": [],
         "status": "open",
-        "tax_id_collection": params.get(
-            "tax_id_collection", {"enabled": False, "required": "never"}
-        ),
+        "tax_id_collection": {
+            "enabled": False,
+            "required": "never",
+            **params.get("tax_id_collection", {}),
+        },
         "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
         "ui_mode": params.get("ui_mode"),
         "url": f"{url}/c/pay/{id}",
+        **{name: params[name] for name in _ONLY_IF_GIVEN if name in params},
     }
 
 

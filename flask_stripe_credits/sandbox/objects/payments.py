@@ -144,7 +144,6 @@ def charge(
         "statement_descriptor": None,
         "statement_descriptor_suffix": intent["statement_descriptor_suffix"],
         "status": status,
-        "transfer": None,
         "transfer_data": None,
         "transfer_group": None,
     }

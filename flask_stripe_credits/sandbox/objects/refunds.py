@@ -13,6 +13,7 @@ def refund(charge: Json, amount: int, params: Json, now: int, *, status: str) ->
     :param params: those of ``POST /v1/refunds``.
     """
     method = charge["payment_method_details"]["type"]
+    pending = {"pending_reason": "processing"} if status == "pending" else {}
     return {
         "id": new_id("re_"),
         "object": "refund",
@@ -26,7 +27,7 @@ def refund(charge: Json, amount: int, params: Json, now: int, *, status: str) ->
         "metadata": params.get("metadata", {}),
         "payment_intent": charge["payment_intent"],
         "payment_method": charge["payment_method"],
-        "pending_reason": "processing" if status == "pending" else None,
+        **pending,
         "reason": params.get("reason"),
         "receipt_number": None,
         "source_transfer_reversal": None,
