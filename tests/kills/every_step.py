@@ -45,7 +45,7 @@ def kill_at_every_step(
         shop.traced()
         return events
 
-    name = f"{history.name} {number} after {before}"
+    name = f"{shop.webhook} {weapon.name} {history.name} {number} after {before}"
     # Twice: only the first has to connect to the database.
     for time in ("first", "second"):
         events = prepare(f"{name}: nobody killed, {time}")
@@ -59,7 +59,8 @@ def kill_at_every_step(
         (slot,) = shop.slots
         slot.weapon, slot.fuse = weapon, place
         assert shop.deliver(events[number]) is None, f"not killed at {place} {step}"
-        shop.deliver_until_taken([events[number], *events])
+        later = [event for i, event in enumerate(events) if i not in before]
+        shop.deliver_until_taken([events[number], *later])
         left = shop.host.balance(user)
         if left != history.credits:
             wrong[f"{place} {step}"] = left

@@ -12,6 +12,7 @@ import random
 import signal
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -203,7 +204,7 @@ def _new_batch(
     documents = []
     for _ in range(BATCH):
         history = histories[len(expected) % len(histories)]
-        user = f"{history.name} {len(expected)}"
+        user = f"{history.name} {uuid.uuid4()}"
         expected[user] = history.credits
         documents += history.events(shop.host.add_purchase(user_id=user))
     return documents
@@ -228,7 +229,7 @@ def sell_under_fire(
 
     with under_fire(shop, seconds=seconds) as senders:
         while len(expected) < buyers or _kills(shop) < kills:
-            users = [f"buyer {len(expected) + number}" for number in range(BATCH)]
+            users = [f"buyer {uuid.uuid4()}" for _ in range(BATCH)]
             expected |= dict.fromkeys(users, 1000)
             senders.send(map(purchase, users))
             senders.wait()

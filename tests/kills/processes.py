@@ -49,7 +49,6 @@ class ShopProcesses:
     """Workers that serve ``host``'s app on a loopback port, with its database and secrets.
 
     :param folder: where the processes leave what they share.
-    :param handler: a naive webhook instead of ours.
     :param trace: write down every step that is reached.
     :param every_call: each call of a function of the package is a step too.
     :param preload: modules that the workers need not import each for itself.
@@ -61,15 +60,13 @@ class ShopProcesses:
         folder: Path,
         *,
         workers: int = 1,
-        handler: Handler | None = None,
         trace: bool = False,
         every_call: bool = False,
         preload: Sequence[str] = (),
     ) -> None:
         self.host = host
-        self.webhook = "/naive" if handler else f"{PREFIX}/webhook"
+        self.webhook = f"{PREFIX}/webhook"
         self.workers = workers
-        self._handler = handler
         self._options = {"every_call": every_call, "preload": list(preload)}
         self._trace = str(folder / "trace") if trace else None
         self._folder = folder
@@ -83,7 +80,6 @@ class ShopProcesses:
         config = {
             "database_url": self.host.db_url,
             "settings": {name: value for name, value in settings.items() if value is not None},
-            "handler": self._handler.__name__ if self._handler else None,
             "workers": self.workers,
             "board": str(self._folder / "board"),
             "deaths": str(self._folder / "deaths"),
@@ -115,6 +111,10 @@ class ShopProcesses:
         self._process.communicate()
         self._listener.close()
         self._board.close()
+
+    def use(self, handler: Handler) -> None:
+        """Deliver to a naive webhook from now on, instead of ours."""
+        self.webhook = f"/naive/{handler.__name__}"
 
     @property
     def log(self) -> str:
@@ -176,13 +176,21 @@ class ShopProcesses:
         # A server that ends may answer 500 in its own words.
         return status, json.loads(document) if status < 500 else None
 
+    def get(self, path: str, headers: Mapping[str, str]) -> tuple[int, bytes] | None:
+        """As :meth:`post`."""
+        return self._send("GET", path, None, headers)
+
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes] | None:
         """Send one request; status and body of the answer, or None if the process died first."""
+        return self._send("POST", path, body, {"Content-Type": "application/json"} | dict(headers))
+
+    def _send(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[int, bytes] | None:
         address, port = self._listener.getsockname()
         connection = http.client.HTTPConnection(address, port, timeout=LONGEST_ANSWER_SECONDS)
         try:
-            given = {"Content-Type": "application/json"} | dict(headers)
-            connection.request("POST", path, body, given)
+            connection.request(method, path, body, dict(headers))
             answer = connection.getresponse()
             # Cut off among the headers it is no answer either.
             whole = answer.getheader("Content-Length") is not None

@@ -23,7 +23,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from flask import request
 
-from flask_stripe_credits import checkout
+from flask_stripe_credits import checkout, settlement
 
 from ..hosts import PREFIX, Host, make_host
 from ..naive import shops
@@ -131,12 +131,12 @@ def build(config: dict[str, Any]) -> Host:
     """The host of the test once more, on the same database and with the same secrets."""
     host = make_host(config["database_url"], tables=False, **config["settings"])
     host.app.testing = False
-    # Whoever comes after a process that died needn't wait for its lease to run out.
+    # Whoever comes after a process that died needn't wait for what it had claimed.
     checkout.LEASE = dt.timedelta(0)
+    settlement.ASK_AT_MOST_EVERY = dt.timedelta(0)
     host.credits.user_id_loader(lambda: request.headers.get("X-User"))
-    handler = config.get("handler")
-    if handler is not None:
-        shops.Shop(host, getattr(shops, handler))
+    for handler in shops.NAIVE:
+        shops.serve(host, handler)
     return host
 
 
@@ -144,7 +144,7 @@ def warm_up(host: Host, config: dict[str, Any]) -> None:
     """Compile what every worker would compile anew; no connection may outlive the fork."""
     given = config["warm_up"]
     answer = host.app.test_client().post(
-        "/naive" if config.get("handler") else f"{PREFIX}/webhook",
+        f"{PREFIX}/webhook",
         data=given["body"],
         headers={"Stripe-Signature": given["signature"]},
     )

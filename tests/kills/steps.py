@@ -107,6 +107,7 @@ def _patch_calls(steps: Steps) -> None:
     surrounded: tuple[tuple[Any, str, str], ...] = (
         (gateway.Gateway, "create_checkout_session", "Stripe"),
         (gateway.Gateway, "retrieve_checkout_session", "Stripe"),
+        (gateway.Gateway, "list_refunds_of", "Stripe"),
         (signals.purchase_completed, "send", "signal"),
         (signals.purchase_reversed, "send", "signal"),
         (signals.purchase_restored, "send", "signal"),

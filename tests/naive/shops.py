@@ -32,8 +32,7 @@ class Shop:
         self.host = host
         self.path = f"{PREFIX}/webhook"
         if handler is not None:
-            self.path = "/naive"
-            host.app.add_url_rule("/naive", view_func=_view(host, handler), methods=["POST"])
+            self.path = serve(host, handler)
 
     def deliver(self, document: Document) -> TestResponse:
         body = encode(document)
@@ -45,6 +44,13 @@ class Shop:
             if self.deliver(document).status_code == 200:
                 return
         raise RuntimeError("never taken: the check proves nothing")
+
+
+def serve(host: Host, handler: Handler) -> str:
+    """Have ``host``'s app serve ``handler`` too; return its path."""
+    path = f"/naive/{handler.__name__}"
+    host.app.add_url_rule(path, path, _view(host, handler), methods=["POST"])
+    return path
 
 
 def _view(host: Host, handler: Handler) -> Callable[[], tuple[str, int]]:
@@ -157,3 +163,12 @@ def guarded_update(host: Host, session: Session, document: Document) -> None:
     if changed.rowcount and not failed:
         _allocate(host, session, purchase, key=str(purchase.id))
     session.commit()
+
+
+NAIVE: tuple[Handler, ...] = (
+    complete_then_signal,
+    signal_then_complete,
+    event_id_first,
+    event_id_in_one_transaction,
+    guarded_update,
+)
