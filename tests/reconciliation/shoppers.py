@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from click.testing import Result
 
@@ -14,6 +15,8 @@ from flask_stripe_credits.sandbox import Sandbox
 from ..hosts import PREFIX, Host
 
 CLEAN, SOMEBODY, DRIFT = 0, 1, 2
+# For what no database takes part in.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def buy(host: Host, user: str = "alice", code: str = "starter") -> dict[str, Any]:

@@ -12,7 +12,16 @@ from flask_stripe_credits.sandbox import Sandbox
 from ..hosts import Host
 from ..payloads import new_api_key
 from ..stripe_stub import NewShop, StripeStub
-from .shoppers import CLEAN, DRIFT, SOMEBODY, assert_in_line, buy_and_pay, everything, run
+from .shoppers import (
+    CLEAN,
+    DRIFT,
+    SOMEBODY,
+    assert_in_line,
+    buy_and_pay,
+    everything,
+    on_sqlite,
+    run,
+)
 
 SESSIONS = "GET /v1/checkout/sessions"
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
@@ -120,6 +129,7 @@ def test_F25_a_live_key_reads_live_and_says_so(
     assert (result.exit_code, "Stripe in live mode, site local" in result.output) == (code, True)
 
 
+@on_sqlite
 @pytest.mark.parametrize("status", [429, 500])
 def test_an_outage_in_the_middle_is_waited_for(
     shop: Host, stripe: Sandbox, monkeypatch: pytest.MonkeyPatch, status: int
@@ -133,6 +143,7 @@ def test_an_outage_in_the_middle_is_waited_for(
     assert shop.ledger() == [1000] * 5
 
 
+@on_sqlite
 def test_what_was_done_before_a_long_outage_stays_and_the_next_run_does_the_rest(
     shop: Host, stripe: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +173,7 @@ def fail_after_first_page(stripe: Sandbox, status: int, *, times: int) -> None:
     stripe.faults.next(SESSIONS, before_reply=begin)
 
 
+@on_sqlite
 def test_A18_what_is_bought_while_the_list_is_read_moves_nothing(
     shop: Host, stripe: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

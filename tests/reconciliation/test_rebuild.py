@@ -24,6 +24,7 @@ from .shoppers import (
     everything,
     kinds,
     lose_rows,
+    on_sqlite,
     payment_of,
     repair,
     run,
@@ -89,6 +90,7 @@ def test_rebuilding_again_changes_nothing(shop: Host, lost: dict[str, Any]) -> N
     assert entry["actor"] == "Ann of support"
 
 
+@on_sqlite
 @pytest.mark.parametrize(("refunded", "ledger"), [(400, [600]), (1000, [])])
 def test_what_went_back_meanwhile_is_never_granted(
     shop: Host, stripe: Sandbox, lost: dict[str, Any], refunded: int, ledger: list[int]
@@ -106,6 +108,7 @@ def test_two_who_rebuild_at_once_grant_once(shop: Host, lost: dict[str, Any]) ->
     assert len(shop.rows(shop.credits.AuditLog, action="purchase.rebuilt")) == 1
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
@@ -130,6 +133,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(
     assert everything(shop) == before
 
 
+@on_sqlite
 def test_another_currency_does_not_fit(shop: Host, lost: dict[str, Any]) -> None:
     table = shop.credits.Package.__table__
     with shop.app.app_context(), shop.db.engine.begin() as connection:
@@ -149,6 +153,7 @@ def unknown(host: Host, stripe: Sandbox) -> dict[str, Any]:
     return {"stripe_checkout_session_id": "cs_test_unknown"}
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("make", "problem"),
     [(unpaid, "it isn't paid: open, unpaid"), (unknown, "Stripe knows no checkout session")],
@@ -164,6 +169,7 @@ def test_only_a_paid_session_is_rebuilt(
     assert shop.purchases() == []
 
 
+@on_sqlite
 def test_a_session_of_another_site_is_not_rebuilt(
     shop: Host, new_shop: NewShop, stripe: Sandbox
 ) -> None:
@@ -173,6 +179,7 @@ def test_a_session_of_another_site_is_not_rebuilt(
     assert (result.exit_code, shop.purchases()) == (1, [])
 
 
+@on_sqlite
 @pytest.mark.parametrize("options", [{"user": "bob"}, {"code": "standard"}])
 def test_a_purchase_that_is_here_is_not_given_to_somebody_else(
     shop: Host, stripe: Sandbox, options: dict[str, str]
@@ -183,6 +190,7 @@ def test_a_purchase_that_is_here_is_not_given_to_somebody_else(
     assert everything(shop) == before
 
 
+@on_sqlite
 def test_a_purchase_with_another_session_is_not_rebuilt(shop: Host, stripe: Sandbox) -> None:
     purchase = buy_and_pay(shop, stripe)
     change(shop, purchase, stripe_checkout_session_id="cs_test_other")
@@ -191,6 +199,7 @@ def test_a_purchase_with_another_session_is_not_rebuilt(shop: Host, stripe: Sand
     assert (result.exit_code, shop.ledger()) == (1, [])
 
 
+@on_sqlite
 def test_what_contradicts_the_settings_waits_for_a_decision(
     shop: Host, stripe: Sandbox, lost: dict[str, Any]
 ) -> None:

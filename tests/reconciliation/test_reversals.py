@@ -18,6 +18,7 @@ from .shoppers import (
     everything,
     findings,
     make_older_at_stripe,
+    on_sqlite,
     payment_of,
     plan,
     repair,
@@ -136,6 +137,7 @@ def test_a_refund_that_was_kept_before_its_payment_was_heard_of_counts_in_the_pl
     assert shop.ledger() == [600]
 
 
+@on_sqlite
 def test_B27_a_refund_and_a_dispute_of_one_payment_take_no_more_than_all(
     shop: Host, stripe: Sandbox, bought: dict[str, Any]
 ) -> None:
@@ -147,6 +149,7 @@ def test_B27_a_refund_and_a_dispute_of_one_payment_take_no_more_than_all(
     assert (shop.balance(), len(shop.ledger())) == (0, 3)
 
 
+@on_sqlite
 def test_a_refund_in_another_currency_is_told_and_takes_nothing(
     shop: Host, stripe: Sandbox, bought: dict[str, Any]
 ) -> None:
@@ -161,6 +164,7 @@ def test_a_refund_in_another_currency_is_told_and_takes_nothing(
     assert shop.rows(shop.credits.Refund) == []
 
 
+@on_sqlite
 def test_a_refund_of_credits_that_nobody_paid_for_is_a_breach(
     shop: Host, stripe: Sandbox, bought: dict[str, Any]
 ) -> None:

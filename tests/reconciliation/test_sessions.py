@@ -30,6 +30,7 @@ from .shoppers import (
     lose_rows,
     make_older,
     make_older_at_stripe,
+    on_sqlite,
     payment_of,
     plan,
     repair,
@@ -137,6 +138,7 @@ def test_C01_a_paid_session_whose_answer_was_lost_is_found_by_what_it_names(
     assert shop.purchase(purchase["id"])["stripe_checkout_session_id"] == session["id"]
 
 
+@on_sqlite
 @pytest.mark.parametrize("days", [2, 400])
 def test_C02_what_was_never_opened_is_swept_and_the_same_key_still_opens_it(
     shop: Host, stripe: Sandbox, days: int
@@ -159,6 +161,7 @@ def test_C02_what_was_never_opened_is_swept_and_the_same_key_still_opens_it(
     assert shop.ledger() == [1000]
 
 
+@on_sqlite
 def test_C02_what_is_just_being_opened_is_not_swept(shop: Host) -> None:
     lease = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=30)
     purchase = shop.add_purchase(
@@ -219,6 +222,7 @@ def test_B07_another_session_of_a_purchase_is_told_and_never_harms_it(
     assert shop.ledger() == [1000]
 
 
+@on_sqlite
 def test_B07_what_the_webhook_told_of_is_not_told_again(shop: Host, stripe: Sandbox) -> None:
     purchase = buy(shop)
     other = open_another(shop, purchase)
@@ -246,6 +250,7 @@ def test_a_payment_that_paid_another_purchase_pays_no_second_one(
     assert shop.ledger() == [1000]
 
 
+@on_sqlite
 def test_with_outbox_delivery_what_was_missed_waits_for_the_next_delivery(
     database_url: str, new_shop: NewShop, stripe: Sandbox
 ) -> None:
@@ -262,6 +267,7 @@ def test_with_outbox_delivery_what_was_missed_waits_for_the_next_delivery(
     assert [grant.credits for grant in received] == [1000]
 
 
+@on_sqlite
 def test_what_is_not_ours_is_passed_over(shop: Host, new_shop: NewShop, stripe: Sandbox) -> None:
     elsewhere = new_shop(STRIPE_CREDITS_SITE="elsewhere")
     theirs = buy_and_pay(elsewhere, stripe)
@@ -277,6 +283,7 @@ def test_what_is_not_ours_is_passed_over(shop: Host, new_shop: NewShop, stripe: 
     assert elsewhere.ledger() == [1000, -100] or elsewhere.ledger() == [900]
 
 
+@on_sqlite
 def test_a_site_that_was_renamed_knows_its_sessions(
     database_url: str, new_shop: NewShop, stripe: Sandbox
 ) -> None:
@@ -329,6 +336,7 @@ def test_credits_that_were_granted_without_money_are_a_breach_and_left_alone(
     assert shop.ledger() == [1000, 1000, 1000]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
@@ -350,6 +358,7 @@ def test_what_was_paid_otherwise_than_recorded_is_a_breach(
     assert everything(shop) == before
 
 
+@on_sqlite
 def test_an_open_purchase_whose_session_stripe_does_not_know_is_told(shop: Host) -> None:
     shop.add_purchase()
     assert plan(shop) == ["missing"]
@@ -386,6 +395,7 @@ def test_I1_a_grant_that_was_lost_is_granted_again(shop: Host, stripe: Sandbox) 
     assert shop.purchase(purchase["id"])["status"] == "completed"
 
 
+@on_sqlite
 def test_results_that_were_changed_by_hand_follow_from_the_facts_again(
     shop: Host, stripe: Sandbox
 ) -> None:
@@ -428,6 +438,7 @@ def test_what_one_receiver_refuses_or_fails_keeps_no_other_from_being_repaired(
     assert host.ledger() == [1000, 1000, 1000]
 
 
+@on_sqlite
 def test_C19_without_a_receiver_nothing_is_written(database_url: str, stripe: Sandbox) -> None:
     host = make_host(database_url, receiver=None, STRIPE_CREDITS_API_BASE=stripe.url)
     host.load_packages()
