@@ -317,6 +317,19 @@ def test_I2_I3_G07_what_no_fact_explains_is_named(host: Host) -> None:
         assert_invariants(host.app)
 
 
+@pytest.mark.parametrize("decision", [None, "dismissed"])
+def test_B32_what_a_receiver_refused_is_not_overdue(host: Host, decision: str | None) -> None:
+    purchase = paid(host)
+    undelivered(host, purchase)
+    assert rules(host) == ["undelivered"]
+    refused = {"review_reason": "refused by a receiver: gone"}
+    if decision is None:
+        update(host, "Purchase", {"id": purchase["id"]}, status="review", **refused)
+    else:
+        decided(decision, **refused)(host, purchase)
+    assert breaches(host) == []
+
+
 def test_every_rule_says_what_to_do() -> None:
     assert set(WHAT_TO_DO) == set(Rule)
 
