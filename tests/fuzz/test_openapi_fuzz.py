@@ -121,7 +121,8 @@ def _check(
     prices = {row["package_code"]: row["unit_amount"] for row in host.rows(host.credits.Package)}
     for row in host.purchases(user_id="alice"):
         assert row["unit_amount"] == prices[row["package_code"]]
-        assert row["status"] == "pending"
+        # At the cap of open sessions the oldest is expired.
+        assert row["status"] in ("pending", "expired")
     return answers
 
 

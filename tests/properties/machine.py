@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from flask_stripe_credits import GrantSnapshot
+from flask_stripe_credits.errors import Refuse
 from flask_stripe_credits.sandbox import Sandbox
 from flask_stripe_credits.testing import assert_invariants
 
@@ -36,7 +37,7 @@ FAULTS = (
 Event = dict[str, Any]
 any_of = st.integers(0, 999)
 # When the events of an act get to us.
-lines = st.sampled_from(["at once", "at once", "backwards", "later"])
+lines = st.sampled_from(["at once"] * 3 + ["backwards", "later", "later", "refused"])
 
 
 class Killed(BaseException):
@@ -46,23 +47,26 @@ class Killed(BaseException):
 class World:
     """The real parts of a machine: wiped, not made, for each run.
 
-    :ivar fails: whether the credit manager refuses to work.
+    :ivar fails: whether the credit manager is out.
+    :ivar refuses: whether it can never accept what it is handed.
     """
 
     def __init__(self, host: Host, sandbox: Sandbox, secrets: list[str]) -> None:
         self.host, self.sandbox, self.secrets = host, sandbox, secrets
-        self.fails = False
+        self.fails = self.refuses = False
         self.packages = host.rows(host.credits.Package)
         self.figures: Counter[str] = Counter()
 
     def book(self, grant: GrantSnapshot, session: Any) -> None:
         if self.fails:
             raise RuntimeError("the credit manager is out")
+        if self.refuses:
+            raise Refuse("never heard of them")
         values = {"id": grant.id, "user_id": grant.user_id, "credits": grant.credits}
         session.add(self.host.LedgerEntry(**values))
 
     def wipe(self) -> None:
-        self.fails = False
+        self.fails = self.refuses = False
         with self.sandbox.store.transaction():
             for table in ("objects", "idempotency"):
                 self.sandbox.store.query(f"DELETE FROM {table}")
@@ -250,6 +254,18 @@ class Shop(RuleBasedStateMachine):
         sale.disputes[key] = (amount, status)
         self._tell(line)
 
+    @precondition(lambda self: any(sale.ruling == "review" for sale in self.sales))
+    @rule(which=any_of, verdict=st.sampled_from(["accept", "dismiss"]))
+    def decide(self, which: int, verdict: str) -> None:
+        waiting = [sale for sale in self.sales if sale.ruling == "review"]
+        sale = waiting[which % len(waiting)]
+        self._command("review", verdict, sale.purchase_id, "--reason", "asked the buyer")
+        if verdict == "accept":
+            sale.ruling = sale.held = None
+        else:
+            sale.ruling = "dismissed"
+        self.world.figures[verdict] += 1
+
     @rule(
         package=st.sampled_from(PACKAGES),
         credits=st.integers(1, 2_000),
@@ -316,8 +332,8 @@ class Shop(RuleBasedStateMachine):
     @rule()
     def reconcile(self) -> None:
         """I16: one run mends everything, whatever was lost."""
-        result = self.host.app.test_cli_runner().invoke(args=["credits", "reconcile", "--apply"])
-        assert result.exit_code == 0, result.output
+        undecided = any(sale.ruling == "review" for sale in self.sales)
+        self._command("reconcile", "--apply", exit_code=1 if undecided else 0)
         self._check_all()
 
     # What always holds
@@ -350,21 +366,36 @@ class Shop(RuleBasedStateMachine):
         balances: Counter[str] = Counter()
         for sale in self.sales:
             row = self.host.purchase(sale.purchase_id)
+            never_granted = sale.ruling == "dismissed" and row["completed_at"] is None
             assert (row["status"], row["amount_credits"], row["unit_amount"]) == (
-                sale.status,
+                "failed" if never_granted else sale.status,
                 sale.credits,
                 sale.amount,
             )
-            grants = self.host.grants(purchase_id=row["id"])
-            assert sum(grant["credits"] for grant in grants) == sale.balance
+            assert self._posted(row) == sale.balance
             balances[sale.user] += sale.balance
         for user in USERS:
             assert self.host.balance(user) == balances[user]
 
+    def _command(self, *arguments: str, exit_code: int = 0) -> None:
+        result = self.host.app.test_cli_runner().invoke(args=["credits", *arguments])
+        assert result.exit_code == exit_code, result.output
+
+    def _posted(self, row: Any) -> int:
+        return sum(grant["credits"] for grant in self.host.grants(purchase_id=row["id"]))
+
     def _tell(self, line: str) -> None:
-        if line != "later":
-            for event in self._waiting()[:: -1 if line == "backwards" else 1]:
-                self._take(event)
+        if line == "later":
+            return
+        self.world.refuses = line == "refused"
+        for event in self._waiting()[:: -1 if line == "backwards" else 1]:
+            self._take(event)
+        self.world.refuses = False
+        for sale in self.sales:
+            row = self.host.purchase(sale.purchase_id)
+            if row["status"] == "review" and sale.ruling is None:
+                self.world.figures["refusals"] += 1
+                sale.ruling, sale.held = "review", self._posted(row)
 
     def _take(self, event: Event) -> None:
         assert self._post(event) == 200

@@ -12,6 +12,8 @@ class Sale:
     """One checkout session.
 
     :ivar state: ``open``, ``waiting`` for a bank, ``paid``, ``failed`` or ``expired``.
+    :ivar held: the credits that stay posted while nobody has decided, or for good.
+    :ivar ruling: ``review`` while nobody has decided, ``dismissed`` then.
     :ivar refunds: amount and status by id.
     :ivar disputes: amount and status by id.
     """
@@ -23,6 +25,8 @@ class Sale:
     session_id: str
     purchase_id: str
     state: str = "open"
+    held: int | None = None
+    ruling: str | None = None
     refunds: dict[str, tuple[int, str]] = field(default_factory=dict)
     disputes: dict[str, tuple[int, str]] = field(default_factory=dict)
 
@@ -44,6 +48,8 @@ class Sale:
     @property
     def balance(self) -> int:
         """The credits that its buyer should have when everything was told."""
+        if self.held is not None:
+            return self.held
         if self.state != "paid":
             return 0
         gone = min(self.amount, self.refunded + self.disputed)
@@ -51,6 +57,8 @@ class Sale:
 
     @property
     def status(self) -> str:
+        if self.ruling == "review":
+            return "review"
         if self.state != "paid":
             return {"open": "pending", "waiting": "processing"}.get(self.state, self.state)
         if self.disputed:
