@@ -195,8 +195,7 @@ def _facts(account: Account) -> _Found:
 
 def _delivery(account: Account, now: dt.datetime) -> _Found:
     waiting = [grant for grant in account.grants if grant["delivered_at"] is None]
-    # What a receiver refused waits for a decision, and dismissed it is never delivered.
-    if not waiting or posts_nothing(account.purchase):
+    if not waiting:
         return
     first = waiting[0]
     overtaken = [
