@@ -98,7 +98,7 @@ def _describe_shop(spec: APISpec) -> None:
             {
                 "in": "header",
                 "name": "Idempotency-Key",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+                "schema": {"type": "string", "maxLength": 255, "pattern": "^[ -~]+$"},
                 "description": "Names one purchase of this user for ever.",
             }
         ],

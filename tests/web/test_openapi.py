@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from ..hosts import PREFIX, Host
@@ -67,6 +68,17 @@ def test_every_field_has_a_type(openapi: dict[str, Any]) -> None:
             assert "type" in described, f"{name}.{field}"
     created = openapi["components"]["schemas"]["HistoryItem"]["properties"]["created_at"]
     assert (created["type"], created["format"]) == ("string", "date-time")
+
+
+@pytest.mark.parametrize(
+    ("key", "fits"), [("a", True), (" ~", True), ("a" * 255, True), ("é", False), ("", False)]
+)
+def test_D09_it_says_which_characters_an_idempotency_key_may_have(
+    openapi: dict[str, Any], key: str, fits: bool
+) -> None:
+    (header,) = openapi["paths"]["/purchase"]["post"]["parameters"]
+    assert header["name"] == "Idempotency-Key"
+    assert Draft202012Validator(header["schema"]).is_valid(key) is fits
 
 
 def test_errors_are_described_as_problems(openapi: dict[str, Any]) -> None:
