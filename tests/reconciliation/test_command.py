@@ -76,6 +76,12 @@ def test_since_is_an_age_a_date_or_a_time(text: str, meant: dt.datetime | None) 
     assert command.moment_of(text, NOW) == meant
 
 
+def test_since_is_whole_seconds_as_stripe_counts() -> None:
+    """Else what was created in that second would be both in Stripe's list and older than it."""
+    for text in ("35d", "2026-10-31T08:00:00.7Z"):
+        assert command.Since().convert(text, None, None).microsecond == 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

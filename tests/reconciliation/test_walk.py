@@ -62,3 +62,15 @@ def test_it_remembers_no_more_than_the_clocks_may_differ_by() -> None:
             most = max(most, walk.remembers)
     assert list(walk.unseen(None)) == []
     assert most <= CLOCKS_DIFFER_BY / minute + 100
+
+
+def test_a_clock_of_ours_that_is_ahead_makes_nothing_unseen() -> None:
+    minute = dt.timedelta(minutes=1)
+    ahead = {"id": uuid.UUID(int=1), "created_at": NOON}
+    other = {"id": uuid.UUID(int=2), "created_at": NOON - 31 * minute}
+    walk = Walk(iter([ahead, other]))
+    walk.saw(other)
+    assert list(walk.unseen(NOON - 30 * minute)) == []
+    walk.saw(ahead)
+    assert list(walk.unseen(NOON - 50 * minute)) == []
+    assert list(walk.unseen(None)) == []
