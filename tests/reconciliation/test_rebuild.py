@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import getpass
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import Result
 
+from flask_stripe_credits.reconciliation import rebuild as rebuilding
 from flask_stripe_credits.sandbox import Sandbox
 from flask_stripe_credits.testing import assert_invariants
 
@@ -101,7 +104,18 @@ def test_what_went_back_meanwhile_is_never_granted(
     assert_in_line(shop)
 
 
-def test_two_who_rebuild_at_once_grant_once(shop: Host, lost: dict[str, Any]) -> None:
+def test_two_who_rebuild_at_once_grant_once(
+    shop: Host, lost: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has seen that the purchase is missing waits for the other, if nothing keeps it."""
+    barrier, insert = threading.Barrier(2), rebuilding._insert
+
+    def meet_and_insert(*arguments: Any) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            barrier.wait(0.3)
+        insert(*arguments)
+
+    monkeypatch.setattr(rebuilding, "_insert", meet_and_insert)
     results = in_parallel([lambda: rebuild(shop, lost)] * 2)
     assert [result.exit_code for result in results] == [CLEAN, CLEAN]
     assert shop.ledger() == [1000]
