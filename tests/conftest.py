@@ -7,4 +7,5 @@ pytest_plugins = [
     "tests.hosts",
     "tests.outside",
     "tests.stripe_stub",
+    "tests.leaks",
 ]
