@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from flask_stripe_credits import GrantSnapshot
 
@@ -190,6 +191,31 @@ def test_C05_told_to_stop_a_watching_worker_finishes_the_grant_in_hand_and_takes
     assert (tmp_path / "done").read_text().splitlines() == begun
     assert begun == [str(row["id"]) for row in shop.host.grants() if row["delivered_at"]]
     assert shop.deliver() == 3 - len(begun) > 0
+
+
+def test_a_watching_worker_outlives_its_database(
+    new_postgres_database: Callable[[], str], tmp_path: Path
+) -> None:
+    shop = make_shop(new_postgres_database())
+    elsewhere = sa.create_engine(new_postgres_database(), isolation_level="AUTOCOMMIT")
+    name = sa.make_url(shop.host.db_url).database
+    shop.buy()
+    with _watching(shop, tmp_path, seconds=0) as watching, elsewhere.connect() as server:
+        _wait_for(tmp_path / "done", 1)
+        assert watching.stdout is not None
+        with shop.host.app.app_context():
+            shop.host.db.engine.dispose()
+        server.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        server.execute(
+            sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+            {"name": name},
+        )
+        while "going on" not in (line := watching.stdout.readline()):
+            assert line, "it ended"
+        server.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+        shop.buy()
+        _wait_for(tmp_path / "done", 2)
+        assert watching.poll() is None
 
 
 def test_a_watching_worker_delivers_what_comes_later(shop: Shop, tmp_path: Path) -> None:

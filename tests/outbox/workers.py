@@ -1,14 +1,16 @@
 """Worker processes that deliver from an outbox and are killed after a booking: a script.
 
-``python -m tests.outbox.workers DATABASE_URL MANAGER WORKERS DIE_EVERY LEASE_SECONDS`` forks
-workers, replaces the ones that die, ends when nothing is undelivered, and prints how many died.
-``MANAGER`` is the SQLite file of the credit manager elsewhere.
+``python -m tests.outbox.workers DATABASE_URL MANAGER DIE_EVERY KILL_SECONDS`` forks workers,
+replaces the ones that die, ends when nothing is undelivered, and prints how many were killed: each
+by itself after every ``DIE_EVERY``-th booking, one of them from outside about every
+``KILL_SECONDS``; 0 is never. ``MANAGER`` is the SQLite file of the credit manager elsewhere.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import os
+import random
 import signal
 import sqlite3
 import sys
@@ -21,6 +23,10 @@ import sqlalchemy as sa
 from flask_stripe_credits import GrantSnapshot, outbox
 
 from ..hosts import Host, make_host
+
+WORKERS = 3
+# What was in a killed worker's hands is tried again so soon here, and not after a minute.
+LEASE = dt.timedelta(seconds=3)
 
 
 def create_manager(path: Path) -> None:
@@ -69,17 +75,25 @@ def _fork(host: Host) -> int:
     return child
 
 
-def main(url: str, manager: str, workers: str, die_every: str, lease_seconds: str) -> int:
-    outbox.LEASE = dt.timedelta(seconds=float(lease_seconds))
+def main(url: str, manager: str, die_every: int, kill_seconds: float) -> int:
+    outbox.LEASE = LEASE
 
     def take(grant: GrantSnapshot) -> None:
-        if book(Path(manager), grant) % int(die_every) == 0:
+        number = book(Path(manager), grant)
+        if die_every and number % die_every == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
     host = make_host(url, receiver=take, tables=False, STRIPE_CREDITS_DELIVERY="outbox")
-    running, kills = {_fork(host) for _ in range(int(workers))}, 0
+    running, kills = {_fork(host) for _ in range(WORKERS)}, 0
+    next_kill = time.monotonic() + kill_seconds
     while running:
-        child, status = os.wait()
+        if kill_seconds and time.monotonic() > next_kill:
+            os.kill(random.choice(list(running)), signal.SIGKILL)
+            next_kill = time.monotonic() + random.uniform(0, 2 * kill_seconds)
+        child, status = os.waitpid(-1, os.WNOHANG)
+        if child == 0:
+            time.sleep(0.01)
+            continue
         running.discard(child)
         if os.WIFSIGNALED(status):
             kills += os.WTERMSIG(status) == signal.SIGKILL
@@ -91,4 +105,4 @@ def main(url: str, manager: str, workers: str, die_every: str, lease_seconds: st
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))
