@@ -17,6 +17,7 @@ from flask_stripe_credits.testing import assert_invariants
 
 from ..hosts import Host
 from ..outbox.conftest import Clock, CreditManager, Shop
+from ..outbox.conftest import celery_logs_nothing as celery_logs_nothing
 from ..outbox.conftest import clock as clock
 from ..outbox.credit_service import CreditService
 
@@ -104,6 +105,7 @@ def test_a_user_whom_the_service_does_not_know_is_refused(
     )
 
 
+@pytest.mark.usefixtures("celery_logs_nothing")
 def test_celery_delivers_by_beat_and_worker(
     load: Load, new_service: Callable[..., CreditService], tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery.signals import setup_logging
 
 from flask_stripe_credits import GrantSnapshot, unit_of_work
 from flask_stripe_credits.testing import assert_invariants
@@ -86,6 +87,17 @@ def shop(database_url: str) -> Iterator[Shop]:
     shop = make_shop(database_url)
     yield shop
     assert_invariants(shop.host.app)
+
+
+@pytest.fixture
+def celery_logs_nothing() -> Iterator[None]:
+    """A Celery worker in this process would set the root logger's level for all later tests."""
+
+    def leave_logging_alone(**_: object) -> None: ...
+
+    setup_logging.connect(leave_logging_alone)
+    yield
+    setup_logging.disconnect(leave_logging_alone)
 
 
 class Clock:

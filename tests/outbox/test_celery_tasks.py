@@ -19,7 +19,7 @@ from ..hosts import Host, make_host
 
 
 @pytest.fixture
-def celery() -> Celery:
+def celery(celery_logs_nothing: None) -> Celery:
     app = Celery("tasks", broker="memory://", backend="cache+memory://", set_as_current=False)
     return app
 
