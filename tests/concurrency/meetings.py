@@ -17,6 +17,9 @@ from ..hosts import Host
 from ..parallel import in_parallel
 
 LONGEST_BARRIER_SECONDS = 0.06
+# Where nothing keeps anybody waiting, all come, however busy the machine is.
+PATIENT_SECONDS = 10.0
+after_the_locks_seconds = LONGEST_BARRIER_SECONDS
 
 # What comes after the last lock: a session reads the sums, a reversal is recorded; of a checkout,
 # what was decided by what it had read.
@@ -28,15 +31,17 @@ class _Meeting:
     """Two barriers: after the locks, and before the commit."""
 
     def __init__(self, parties: int) -> None:
+        self._seconds = (after_the_locks_seconds, LONGEST_BARRIER_SECONDS)
         self._barriers = (threading.Barrier(parties), threading.Barrier(parties))
         self._mine = threading.local()
 
     def come(self, which: int) -> None:
-        if getattr(self._mine, "been_at", -1) >= which:
+        # A thread may have other transactions before and after the one that meets.
+        if getattr(self._mine, "been_at", -1) != which - 1:
             return
         self._mine.been_at = which
         try:
-            self._barriers[which].wait(LONGEST_BARRIER_SECONDS)
+            self._barriers[which].wait(self._seconds[which])
         except threading.BrokenBarrierError:
             self._barriers[1].abort()
 

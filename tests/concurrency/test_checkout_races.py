@@ -40,7 +40,7 @@ def test_D09_three_clicks_at_once_open_one_checkout(shop: Host) -> None:
 
 
 def test_D09_D11_the_race_sees_that_the_buyer_isnt_locked(
-    postgres_database_url: str, new_shop: NewShop, quick_retries: None
+    postgres_database_url: str, new_shop: NewShop, quick_retries: None, patient: None
 ) -> None:
     shop = new_shop(postgres_database_url)
     mutate(shop, no_buyer_lock)
@@ -103,7 +103,7 @@ def test_A17_webhook_return_page_and_reconciliation_at_once_200_times(
 
 
 def test_A17_the_race_sees_that_nothing_is_locked(
-    postgres_database_url: str, new_shop: NewShop, stripe: Sandbox, quick_retries: None
+    postgres_database_url: str, new_shop: NewShop, stripe: Sandbox, patient: None
 ) -> None:
     """The unique key keeps two of three from granting too: an alarm, where there was none."""
     shop = new_shop(postgres_database_url)

@@ -191,7 +191,7 @@ def test_A09_A10_B27_at_once_in_stricter_isolation_300_times(
     ids=lambda value: getattr(value, "name", getattr(value, "__name__", "")),
 )
 def test_C14_the_races_see_that_the_payment_isnt_locked(
-    postgres_host: Host, mutant: Mutant, race: Race
+    postgres_host: Host, mutant: Mutant, race: Race, patient: None
 ) -> None:
     mutate(postgres_host, mutant)
     assert len(run(postgres_host, race, 5).wrong) == 5

@@ -156,13 +156,15 @@ def test_A03_A07_A08_two_events_of_a_session_at_once_300_times(
     figures(sessions=times, deliveries=2 * times, lost=0, doubled=0)
 
 
-def test_C14_the_race_sees_that_the_purchase_isnt_locked(postgres_host: Host) -> None:
+def test_C14_the_race_sees_that_the_purchase_isnt_locked(
+    postgres_host: Host, patient: None
+) -> None:
     mutate(postgres_host, no_purchase_lock)
     assert len(_wrong(postgres_host, completed_twice, 5)) == 5
 
 
 def test_C10_C14_the_race_sees_that_SQLite_isnt_locked(
-    sqlite_host: Host, monkeypatch: pytest.MonkeyPatch
+    sqlite_host: Host, monkeypatch: pytest.MonkeyPatch, patient: None
 ) -> None:
     monkeypatch.setattr(UnitOfWork, "_open_transaction", lambda uow: None)
     assert len(_wrong(sqlite_host, completed_twice, 5)) == 5
@@ -186,7 +188,7 @@ def test_C10_C14_the_race_sees_that_a_reader_turns_writer(
 
 
 def test_I3_even_without_the_locks_nothing_is_doubled(
-    host: Host, monkeypatch: pytest.MonkeyPatch
+    host: Host, monkeypatch: pytest.MonkeyPatch, patient: None
 ) -> None:
     """The unique key of grants is the backstop: 503, and right at the next delivery."""
     monkeypatch.setattr(UnitOfWork, "_open_transaction", lambda uow: None)
