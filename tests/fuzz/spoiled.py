@@ -60,7 +60,8 @@ def spoil(draw: st.DrawFn, document: Any, most: int = 4) -> Any:
         if value is GONE:
             del holder[path[-1]]
         else:
-            holder[path[-1]] = value
+            # Of its own: a later path may lead into it.
+            holder[path[-1]] = copy.deepcopy(value)
     return spoiled
 
 

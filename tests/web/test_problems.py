@@ -138,7 +138,7 @@ def test_every_error_of_ours_has_its_answer(small_shop: Host) -> None:
         # Roots, never raised themselves.
         *("StripeCreditsError", "CatalogError", "CheckoutError", "GatewayError", "WebhookError"),
         # Of commands and receivers.
-        *("InvalidCatalog", "MigrationRefused", "Refuse"),
+        *("InvalidCatalog", "MigrationRefused", "RebuildRefused", "Refuse", "ReviewError"),
     }
     of_ours = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
     for name, kind in of_ours.items():
