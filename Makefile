@@ -8,7 +8,7 @@ DEMO_READY := $(VENV)/.demo-installed
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup
 LOWEST := .venv-lowest
 LOWEST_READY := $(LOWEST)/.installed
-LOWEST_TESTS ?= tests/test_*.py tests/webhooks tests/web
+LOWEST_TESTS ?= tests/test_*.py tests/webhooks tests/web tests/sandbox
 # One worker a core; `make test PYTEST_ARGS="-x tests/web"` passes anything else on.
 PYTEST_ARGS ?=
 COVERAGE := $(if $(COV),--cov --cov-report=term-missing:skip-covered)

@@ -12,6 +12,7 @@ from flask_stripe_credits.sandbox.api.dispatch import RESOURCES
 
 from ..docs.pages import codes, sections, tables
 from .conftest import new_key
+from .test_command_line_client import TRIGGERS
 from .tour import seen
 
 _PAGE = sections("reference/sandbox.md")
@@ -73,3 +74,9 @@ def test_what_the_page_says_is_missing_is_missing(sandbox: Sandbox) -> None:
             timeout=5,
         )
         assert answer.status_code == 404, path
+
+
+def test_the_triggers_on_the_page_are_those_that_are_tried() -> None:
+    section = sections("how-to/run-the-sandbox.md")["Stripe's command-line client"]
+    (table,) = tables(section)
+    assert [trigger for row in table[1:] for trigger in codes(row[0])] == list(TRIGGERS)
