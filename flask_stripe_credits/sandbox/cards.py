@@ -12,12 +12,51 @@ class Behaviour(StrEnum):
     """What a charge of the card does."""
 
     SUCCEEDS = "succeeds"
-    DECLINED = "declined"
+    DECLINED = "is declined"
+    NO_FUNDS = "is declined: insufficient funds"
+    EXPIRED = "is declined: expired card"
+    WRONG_CVC = "is declined: wrong CVC"
+    UNPROCESSED = "is declined: processing error"
+    STOLEN = "is declined: stolen card"
     AUTHENTICATES = "asks for 3-D Secure"
     DISPUTED = "succeeds, then is disputed"
     INQUIRED = "succeeds, then its bank asks questions"
     REFUNDS_SLOWLY = "succeeds; its refunds are pending for a while"
     REFUND_FAILS = "succeeds; its refunds fail after all"
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """Why a bank refuses a card, as Stripe says it.
+
+    :ivar field: the form's field that the buyer can mend, if there is one.
+    """
+
+    message: str
+    code: str
+    decline_code: str
+    field: str | None = None
+
+
+DECLINES = {
+    Behaviour.DECLINED: Decline("Your card was declined.", "card_declined", "generic_decline"),
+    Behaviour.NO_FUNDS: Decline(
+        "Your card has insufficient funds.", "card_declined", "insufficient_funds"
+    ),
+    Behaviour.EXPIRED: Decline(
+        "Your card has expired.", "expired_card", "expired_card", field="expiry"
+    ),
+    Behaviour.WRONG_CVC: Decline(
+        "Your card's security code is incorrect.", "incorrect_cvc", "incorrect_cvc", field="cvc"
+    ),
+    Behaviour.UNPROCESSED: Decline(
+        "An error occurred while processing your card. Try again in a little bit.",
+        "processing_error",
+        "processing_error",
+    ),
+    # Stripe tells the merchant more than the thief.
+    Behaviour.STOLEN: Decline("Your card was declined.", "card_declined", "stolen_card"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +80,11 @@ class TestCard:
 TEST_CARDS = (
     TestCard("4242424242424242", Behaviour.SUCCEEDS, "tok_visa"),
     TestCard("4000000000000002", Behaviour.DECLINED, "tok_chargeDeclined"),
+    TestCard("4000000000009995", Behaviour.NO_FUNDS, "tok_visa_chargeDeclinedInsufficientFunds"),
+    TestCard("4000000000000069", Behaviour.EXPIRED, "tok_chargeDeclinedExpiredCard"),
+    TestCard("4000000000000127", Behaviour.WRONG_CVC, "tok_chargeDeclinedIncorrectCvc"),
+    TestCard("4000000000000119", Behaviour.UNPROCESSED, "tok_chargeDeclinedProcessingError"),
+    TestCard("4000000000009979", Behaviour.STOLEN, "tok_visa_chargeDeclinedStolenCard"),
     TestCard("4000002500003155", Behaviour.AUTHENTICATES, "tok_threeDSecure2Required"),
     TestCard("4000000000000259", Behaviour.DISPUTED, "tok_createDispute"),
     TestCard("4000000000001976", Behaviour.INQUIRED, "tok_createDisputeInquiry"),

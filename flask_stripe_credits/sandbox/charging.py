@@ -86,9 +86,8 @@ def wait_for_bank(world: World, intent: Json, method: Json) -> Json:
 
 def decline(world: World, intent: Json, method: Json) -> tuple[Json, ApiError]:
     """Refuse a card; return the intent, and the error without the intent in it."""
-    error = card_error(
-        "Your card was declined.", code="card_declined", decline_code="generic_decline"
-    )
+    why = cards.DECLINES[behaviour(world, method)]
+    error = card_error(why.message, code=why.code, decline_code=why.decline_code)
     return _declined(world, intent, method, error)
 
 

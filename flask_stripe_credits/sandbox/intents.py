@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..money import Money, smallest_step
-from . import balance, charging, events, methods, sessions
+from . import balance, cards, charging, events, methods, sessions
 from .cards import Behaviour
 from .errors import ApiError, invalid, missing, no_such
 from .objects import payments
@@ -109,7 +109,7 @@ def confirm(
     behaviour = charging.behaviour(world, method)
     if behaviour is Behaviour.AUTHENTICATES and not off_session:
         return Attempt(_ask_for_authentication(world, intent, method))
-    if behaviour in (Behaviour.AUTHENTICATES, Behaviour.DECLINED):
+    if behaviour is Behaviour.AUTHENTICATES or behaviour in cards.DECLINES:
         away = behaviour is Behaviour.AUTHENTICATES
         refuse = charging.demand_the_buyer if away else charging.decline
         intent, error = refuse(world, intent, method)

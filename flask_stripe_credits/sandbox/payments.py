@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from . import charging, events, sessions
+from . import cards, charging, events, sessions
 from .cards import Behaviour
 from .errors import ApiError, invalid
 from .objects import checkout, payment_methods, payments
@@ -83,7 +83,7 @@ def confirm(
             intent = charging.wait_for_bank(world, intent, method)
             return replace(_complete(world, session, method, intent), result="processing")
         behaviour = charging.behaviour(world, method)
-        if behaviour is Behaviour.DECLINED:
+        if behaviour in cards.DECLINES:
             return _decline(world, session, intent, method)
         if behaviour is Behaviour.AUTHENTICATES:
             return _ask_for_authentication(world, session, intent, method)

@@ -78,7 +78,7 @@ def log_in(page: Page, name: str) -> None:
 def open_checkout(page: Page, package: str = "Starter Pack") -> None:
     page.goto("/admin/credits")
     page.get_by_role("button", name=f"Buy {package}").click()
-    expect(page.get_by_role("heading", name="Pay with card")).to_be_visible()
+    expect(page.get_by_role("heading", name="Payment details")).to_be_visible()
 
 
 def pay_with(page: Page, card: str) -> None:

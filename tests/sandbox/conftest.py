@@ -10,6 +10,9 @@ import stripe
 from flask_stripe_credits.sandbox import Sandbox
 
 from .receiver import Receiver
+from .shop import shop
+
+__all__ = ["shop"]
 
 
 def new_key() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 import threading
 from typing import Any
@@ -15,6 +14,7 @@ from flask_stripe_credits.sandbox import Sandbox
 
 from .conftest import open_session
 from .receiver import Receiver
+from .shop import Tab as PlainTab
 
 CARD = {
     "email": "alice@example.com",
@@ -28,27 +28,8 @@ RIBBON = "Sandbox \N{EN DASH} no real money"
 SECURE = {"number": "4000 0025 0000 3155"}
 
 
-class Tab:
-    """A browser's tab on a session's page; it doesn't follow redirects."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.answer = self._get(url)
-
-    @staticmethod
-    def _get(url: str) -> requests.Response:
-        return requests.get(url, timeout=15, allow_redirects=False)
-
-    @property
-    def text(self) -> str:
-        return html.unescape(self.answer.text)
-
-    def post(self, path: str = "", **fields: str) -> requests.Response:
-        token = re.search(r'name="token" value="([^"]+)"', self.answer.text)
-        data = {"token": token[1] if token else "", **fields}
-        url = self.url + path
-        self.answer = requests.post(url, data=data, timeout=15, allow_redirects=False)
-        return self.answer
+class Tab(PlainTab):
+    """A browser's tab on a session's page."""
 
     def pay(self, **changes: str) -> requests.Response:
         return self.post(**{**CARD, **changes})

@@ -12,14 +12,15 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from ...money import Money
 from .. import methods, payments, sessions
-from ..cards import TEST_CARDS
+from ..bank_accounts import TEST_ACCOUNTS
+from ..cards import DECLINES, TEST_CARDS
 from ..deliveries import Courier
 from ..errors import ApiError
 from ..params import is_web_address
 from ..payments import NotOpen, Outcome
 from ..store import Json
 from ..world import Cause, World
-from .card_form import CardForm
+from .pay_form import PayForm
 
 # Stripe's page waits so long for the merchant's answer before it sends the buyer back.
 _LONGEST_WAIT_SECONDS = 10.0
@@ -57,7 +58,7 @@ def install(app: Flask, world_for: WorldFor, courier: Courier) -> None:
     @app.after_request
     def protect(response: Response) -> Response:
         if not request.path.startswith("/v1/"):
-            response.headers["Content-Security-Policy"] = _POLICY
+            response.headers.setdefault("Content-Security-Policy", _POLICY)
             response.headers["Referrer-Policy"] = "no-referrer"
             response.headers["X-Content-Type-Options"] = "nosniff"
             if not request.path.startswith("/assets/"):
@@ -78,22 +79,21 @@ class _Till:
 
     def show(self, id: str) -> BaseResponse:
         session, closed = self._open(id)
-        return closed or self._form(session, CardForm())
+        return closed or self._form(session, PayForm())
 
     def pay(self, id: str) -> BaseResponse:
         session, closed = self._open(id)
         if closed is not None:
             return closed
-        free = session["amount_total"] == 0
         email = self._fixed_email(session)
         now = self._world.clock.time()
-        form = CardForm.read(request.form, email=email, free=free, now=now)
+        form = PayForm.read(request.form, email=email, types=_choices(session), now=now)
         if not self._token_fits(session):
             return self._form(session, form, notice="This page was out of date. Please try again.")
         if form.errors:
             return self._form(session, form, status=422)
         try:
-            method = methods.create(self._world, form.method_params()) if not free else None
+            method = methods.create(self._world, form.method_params()) if form.chosen else None
             outcome = payments.confirm(self._world, id, method)
         except NotOpen as refusal:
             return _closed_page(refusal.session)
@@ -124,9 +124,9 @@ class _Till:
             return _closed_page(refusal.session)
         return self._after(outcome, form)
 
-    def _after(self, outcome: Outcome, form: CardForm) -> BaseResponse:
+    def _after(self, outcome: Outcome, form: PayForm) -> BaseResponse:
         if outcome.error is not None:
-            return self._form(outcome.session, form, notice=outcome.error.message, status=402)
+            return self._form(outcome.session, form, notice=_declined(outcome, form), status=402)
         event = outcome.completed_event
         if event is not None:
             self._courier.wait_for_first_attempts(event, _LONGEST_WAIT_SECONDS)
@@ -149,17 +149,18 @@ class _Till:
         customer = self._world.store.get("customer", session["customer"] or "") or {}
         return session["customer_email"] or customer.get("email")
 
-    def _entered_before(self, intent: Json) -> CardForm:
+    def _entered_before(self, intent: Json) -> PayForm:
         method = self._world.store.get("payment_method", intent["payment_method"]) or {}
         billing = method["billing_details"]
-        return CardForm(
+        return PayForm(
+            chosen="card",
             email=billing["email"] or "",
             name=billing["name"] or "",
             zip=billing["address"]["postal_code"] or "",
         )
 
     def _form(
-        self, session: Json, form: CardForm, *, notice: str | None = None, status: int = 200
+        self, session: Json, form: PayForm, *, notice: str | None = None, status: int = 200
     ) -> BaseResponse:
         total = Money(session["amount_total"], session["currency"])
         verb = _VERBS.get(session["submit_type"] or "", "Pay")
@@ -170,9 +171,10 @@ class _Till:
             form=form,
             notice=notice,
             fixed_email=self._fixed_email(session),
-            free=total.amount == 0,
+            choices=_choices(session),
             button=f"{verb} {total}" if total.amount else "Complete order",
             cards=TEST_CARDS,
+            accounts=TEST_ACCOUNTS,
         )
 
     def _page(self, template: str, session: Json, status: int = 200, **shown: object) -> Response:
@@ -193,6 +195,21 @@ class _Till:
         items = sessions.line_items(self._world, session["id"])
         ids = {item["price"]["product"] for item in items}
         return {id: self._world.store.get("product", id) or {} for id in ids}
+
+
+def _choices(session: Json) -> list[str]:
+    return session["payment_method_types"] if session["amount_total"] else []
+
+
+def _declined(outcome: Outcome, form: PayForm) -> str | None:
+    """Say why the payment was declined, at the field that the buyer can mend if there is one."""
+    error = outcome.error
+    details = error.details if error is not None else {}
+    for decline in DECLINES.values():
+        if decline.field and decline.code == details.get("code"):
+            form.errors[decline.field] = decline.message
+            return None
+    return details.get("message")
 
 
 def _success_url(session: Json) -> str:

@@ -25,6 +25,11 @@ function tidyExpiry(text) {
   return digits.length > 2 || /\/\s*$/.test(text) ? digits.slice(0, 2) + " / " + year : digits;
 }
 
+function tidyIban(text) {
+  const plain = text.replace(/[^A-Za-z0-9]/g, "").toUpperCase().slice(0, 34);
+  return plain.replace(/(.{4})(?=.)/g, "$1 ");
+}
+
 function sendOnce(form) {
   let sent = false;
   form.addEventListener("submit", (event) => {
@@ -52,10 +57,11 @@ function sendOnce(form) {
 
 for (const form of document.querySelectorAll("form[data-checkout]")) {
   sendOnce(form);
-  const { number, expiry, cvc } = form.elements;
+  const { number, expiry, cvc, iban } = form.elements;
   if (number) tidy(number, tidyNumber);
   if (expiry) tidy(expiry, tidyExpiry);
   if (cvc) tidy(cvc, (text) => digitsOf(text, 4));
+  if (iban) tidy(iban, tidyIban);
   const wrong = form.querySelector("[aria-invalid]") || document.querySelector(".notice");
   if (wrong) wrong.focus();
 }
