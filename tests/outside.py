@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 _PATIENCE_SECONDS = 180
+# Tried once a run: without a network every try takes its time.
+_in_vain: dict[str, str] = {}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +43,8 @@ def fetched(name: str, fetch: Callable[[Path], object]) -> Path:
     folder = cache / "flask-stripe-credits-tests" / name
     if folder.is_dir():
         return folder
+    if name in _in_vain:
+        pytest.skip(_in_vain[name])
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=folder.parent))
     try:
@@ -50,7 +54,8 @@ def fetched(name: str, fetch: Callable[[Path], object]) -> Path:
         shutil.rmtree(fresh, ignore_errors=True)
         if folder.is_dir():  # another worker was quicker
             return folder
-        pytest.skip(f"{name} can't be fetched: {error}")
+        _in_vain[name] = f"{name} can't be fetched: {error}"
+        pytest.skip(_in_vain[name])
     return folder
 
 

@@ -56,6 +56,45 @@ def test_every_answer_has_a_request_id_and_the_version(sandbox: Sandbox) -> None
     assert call(sandbox, headers={"Stripe-Version": "newest"}).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("version", "types"),
+    [
+        (None, ["sepa_debit"]),
+        ("2026-08-26.dahlia", ["sepa_debit"]),
+        ("2026-09-30.endive", None),
+        ("2026-10-28.endive", None),
+    ],
+)
+def test_payment_method_types_are_taken_until_the_version_that_dropped_them(
+    sandbox: Sandbox, version: str | None, types: list[str] | None
+) -> None:
+    """The command-line client names no version and sends them: to Stripe that's an older one."""
+    price = "line_items[0][price_data]"
+    answer = call(
+        sandbox,
+        "/v1/checkout/sessions",
+        headers={"Stripe-Version": version} if version else {},
+        data={
+            "mode": "payment",
+            "success_url": "https://example.com/",
+            "payment_method_types[]": "sepa_debit",
+            f"{price}[currency]": "eur",
+            f"{price}[unit_amount]": "1500",
+            f"{price}[product_data][name]": "Pack",
+            "line_items[0][quantity]": "2",
+            "payment_intent_data[shipping][name]": "A Buyer",
+            "payment_intent_data[shipping][address][line1]": "1 Some Street",
+        },
+    )
+    if types is None:
+        error = answer.json()["error"]
+        assert (error["code"], error["param"]) == ("parameter_unknown", "payment_method_types")
+        assert sandbox.objects("checkout.session") == []
+    else:
+        assert answer.json()["payment_method_types"] == types
+        assert answer.json()["amount_total"] == 3000
+
+
 def test_what_stripe_does_not_have_is_answered_in_its_words(sandbox: Sandbox) -> None:
     for path in ("/v1/nonsense", "/v2/core/accounts", "/v1/events/evt_none"):
         answer = call(sandbox, path)
