@@ -14,7 +14,7 @@ from flask_stripe_credits.sandbox.api_version import newest
 from .conftest import new_client, open_session
 
 # The sandbox writes the objects of this version; older libraries know fewer fields.
-NEWEST = stripe.api_version >= "2026-09-30"
+NEWEST = stripe.api_version >= "2026-10-28"
 
 STRIPES_WORDS = {
     "session": ["checkout.session"],
@@ -26,6 +26,7 @@ STRIPES_WORDS = {
     "payment method": ["payment_method"],
     "webhook endpoint": ["webhook_endpoint"],
     "inquiry": ["dispute"],
+    "held payment": ["payment_intent"],
 }
 
 Made = Callable[[stripe.StripeClient, Sandbox], Any]
@@ -88,6 +89,19 @@ MADE: dict[str, Made] = {
     "customer": lambda client, sandbox: client.v1.customers.create({"email": "a@example.com"}),
     "event": lambda client, sandbox: (
         paid_session(client, sandbox) and client.v1.events.list().data[0]
+    ),
+    "balance": lambda client, sandbox: client.v1.balance.retrieve(),
+    "account": lambda client, sandbox: client.v1.accounts.retrieve_current(),
+    "held payment": lambda client, sandbox: client.v1.payment_intents.create(
+        {
+            "amount": 900,
+            "currency": "usd",
+            "payment_method": "pm_card_visa",
+            "confirm": True,
+            "capture_method": "manual",
+            "automatic_payment_methods": {"enabled": True},
+            "expand": ["latest_charge.refunds"],
+        }
     ),
     "webhook endpoint": lambda client, sandbox: client.v1.webhook_endpoints.create(
         {"url": "http://localhost/", "enabled_events": ["*"]}

@@ -83,7 +83,8 @@ def test_fields_that_the_document_has_not_are_written_down(published: Document) 
             found |= set(published.strangers(one))
     fields, _ = tables(sections(_PAGE)[_SECTION])
     assert found == {field for row in fields[1:] for field in codes(row[0])}
-    for name in found:
+    # The sandbox writes the objects of this version; older libraries know fewer fields.
+    for name in found if stripe.api_version >= "2026-10-28" else ():
         assert _library_has(name), f"{name} is an invention"
 
 
