@@ -27,7 +27,8 @@ from .errors import (
     KeyInFlight,
     KeyReused,
 )
-from .facts import PurchaseStatus, Row
+from .facts import PurchaseStatus, Recorded, Row, Verdict, lock_purchase
+from .fulfillment import fulfill
 from .origins import origin_of
 from .signals import purchase_created
 from .snapshots import PurchaseSnapshot
@@ -117,7 +118,8 @@ def _claim(uow: UnitOfWork, request: CheckoutRequest) -> _Claim:
     row = _find_by_key(uow, request) if request.idempotency_key else _find_recent(uow, request)
     if row is None:
         return _insert(uow, request)
-    if row["checkout_url"] is not None:
+    known = row["stripe_checkout_session_id"] is not None
+    if row["checkout_url"] is not None or (known and row["status"] != PurchaseStatus.PENDING):
         return _Claim(row, is_open=True)
     return _Claim(_resume(uow, row, request), is_open=False)
 
@@ -178,8 +180,7 @@ def _resume(uow: UnitOfWork, row: Row, request: CheckoutRequest) -> Row:
         raise KeyInFlight(math.ceil(remaining.total_seconds()))
     changes: dict[str, Any] = {"checkout_claimed_until": uow.now + LEASE}
     if row["expired_at"] is not None:
-        # Reconciliation found that it was never opened; now it is.
-        changes |= {"expired_at": None, "status": PurchaseStatus.PENDING}
+        _reopen(uow, row)
     params, seconds = row["checkout_params"], uow.state.settings.session_expires_seconds
     if params.get("expires_at", math.inf) < uow.now.timestamp() + NEAREST_EXPIRY_SECONDS:
         fresh = {} if seconds is None else {"expires_at": expiry(seconds, uow.now)}
@@ -188,6 +189,18 @@ def _resume(uow: UnitOfWork, row: Row, request: CheckoutRequest) -> Row:
         changes["checkout_attempt"] = row["checkout_attempt"] + 1
     uow.execute(uow.sql.update_purchase, {"purchase_key": row["id"], **changes})
     return {**row, **changes}
+
+
+def _reopen(uow: UnitOfWork, row: Row) -> None:
+    """Reconciliation found that it was never opened; now it is."""
+    reopened = Recorded(
+        Verdict.HANDLED,
+        lock_purchase(uow, row["id"]),
+        {"expired_at": None},
+        purchase_id=row["id"],
+        actor="buyer",
+    )
+    fulfill(uow, reopened, cause="checkout resumed")
 
 
 def _insert(uow: UnitOfWork, request: CheckoutRequest) -> _Claim:

@@ -156,6 +156,8 @@ def test_C02_what_was_never_opened_is_swept_and_the_same_key_still_opens_it(
     assert (answer.status_code, (answer.json or {})["status"]) == (201, "pending")
     (opened,) = shop.purchases()
     assert (opened["id"], opened["status"]) == (purchase["id"], "pending")
+    actions = [(row["actor"], row["action"]) for row in shop.rows(shop.credits.AuditLog)]
+    assert actions[-2:] == [("stripe", "purchase.expired"), ("buyer", "purchase.pending")]
     stripe.pay(opened["stripe_checkout_session_id"])
     repair(shop)
     assert shop.ledger() == [1000]
