@@ -294,6 +294,7 @@ def _welcome(demo: Demo) -> str:
     return f"""
   Example app   {demo.app_url}
   Sandbox       {demo.sandbox_url}   a stand-in for Stripe: no real money
+  Dashboard     {demo.sandbox_url}/dashboard   refund, dispute, send webhooks again
   Logs          {demo.data}/app.log and sandbox.log
 
   Log in as

@@ -91,6 +91,7 @@ def _introduction(running: Sandbox, state: Path | None, webhook: str | None) -> 
     lines = [
         "Sandbox: a stand-in for Stripe. No real money.",
         f"  Address   {running.url}  (STRIPE_CREDITS_API_BASE)",
+        f"  Dashboard {running.url}/dashboard",
         "  API key   any that starts with sk_test_  (STRIPE_SECRET_KEY)",
         f"  Webhooks  {webhook or 'to the endpoints that the API registers'}",
         f"  State     {state or 'in memory, gone when it stops'}",

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from . import bank_accounts, bulk, cards, debits, disputes, methods, payments, refunds, sessions
+from . import (
+    bank_accounts,
+    bulk,
+    cards,
+    debits,
+    disputes,
+    endpoints,
+    methods,
+    payments,
+    refunds,
+    sessions,
+)
 from .bulk import Sold
 from .clock import Clock
 from .deliveries import Courier
@@ -16,6 +27,7 @@ from .store import Json, Store
 from .world import World
 
 _CARD_MONTHS = 13
+_DAY_SECONDS = 24 * 60 * 60
 
 
 class Acts:
@@ -85,14 +97,16 @@ class Acts:
         """
         return bulk.sell(self._world, all_params)
 
-    def settle_payment(self, session_id: str, *, succeeded: bool | None = None) -> Json:
-        """Have the bank pay a debit that is under way, or refuse to; return the session.
+    def settle_payment(self, id: str, *, succeeded: bool | None = None) -> Json:
+        """Have the bank pay a debit that is under way, or refuse to.
 
+        :param id: the session's or the payment intent's.
         :param succeeded: None for what the test account does; one that never says pays.
-        :raises ApiError: when the session waits for no bank.
+        :return: the session, or the payment intent when it has none.
+        :raises ApiError: when nothing there waits for a bank.
         """
         with self.store.transaction():
-            return debits.settle(self._world, session_id, succeeded=succeeded)
+            return debits.settle(self._world, id, succeeded=succeeded)
 
     def expire(self, session_id: str) -> Json:
         """Expire an open checkout session now.
@@ -168,3 +182,12 @@ class Acts:
         """
         with self.store.transaction():
             return disputes.close(self._world, dispute_id, status)
+
+    def rotate_secret(self, endpoint_id: str, *, keep_old_seconds: float = _DAY_SECONDS) -> str:
+        """Give an endpoint a new secret; return it.
+
+        :param keep_old_seconds: how long events are signed with the old one too; 0 for not at all.
+        :raises ApiError: when there is no such endpoint.
+        """
+        with self.store.transaction():
+            return endpoints.rotate(self._world, endpoint_id, keep_old_seconds=keep_old_seconds)

@@ -1,4 +1,4 @@
-"""The sandbox's Flask app: Stripe's API under ``/v1``, the payment page under ``/c/pay``."""
+"""The sandbox's Flask app: Stripe's API, the payment page and the dashboard."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
+from .acts import Acts
 from .api import dispatch
 from .cards import TEST_CARDS
+from .dashboard import views as dashboard
 from .deliveries import Courier
 from .endpoints import is_loopback
 from .errors import ApiError, invalid
@@ -20,8 +22,11 @@ from .page import views
 from .world import Cause, World
 
 
-def build(world: World, courier: Courier, faults: Faults) -> Flask:
-    """Return the app of one sandbox."""
+def build(world: World, courier: Courier, faults: Faults, acts: Acts) -> Flask:
+    """Return the app of one sandbox.
+
+    :param acts: what the dashboard's buttons do.
+    """
     app = Flask(__name__, template_folder="page/templates", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
 
@@ -51,6 +56,7 @@ def build(world: World, courier: Courier, faults: Faults) -> Flask:
 
     dispatch.install(app, world_for, faults)
     views.install(app, world_for, courier)
+    dashboard.install(app, world, courier, acts)
     app.wsgi_app = FaultyConnection(app.wsgi_app, faults)  # type: ignore[method-assign]
     return app
 

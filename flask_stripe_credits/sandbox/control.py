@@ -66,7 +66,7 @@ class Sandbox(Acts):
             timeout_seconds=timeout_seconds,
             on_tick=self._let_time_pass,
         )
-        self.app: Flask = build(self._world, self.courier, self.faults)
+        self.app: Flask = build(self._world, self.courier, self.faults, self)
         self.app.extensions["stripe_sandbox"] = self
         self._server: Server | None = None
 
@@ -164,6 +164,7 @@ class Sandbox(Acts):
         self.courier.wake()
 
     def _let_time_pass(self) -> None:
+        endpoints.retire_secrets(self._world)
         sessions.expire_overdue(self._world)
         if self._settle_after_seconds is not None:
             debits.settle_overdue(self._world, self._settle_after_seconds)

@@ -9,25 +9,24 @@ from .store import Json, Where
 from .world import World
 
 
-def settle(world: World, session_id: str, *, succeeded: bool | None = None) -> Json:
-    """Have the bank pay for a session, or refuse to; return the session.
+def settle(world: World, id: str, *, succeeded: bool | None = None) -> Json:
+    """Have the bank pay a debit, or refuse to; belongs into a transaction.
 
-    Belongs into a transaction.
-
+    :param id: the session's or the payment intent's.
     :param succeeded: None for what the test account does; one that never says pays.
-    :raises ApiError: when the session waits for no bank.
+    :return: the session, or the payment intent when it has none.
+    :raises ApiError: when nothing there waits for a bank.
     """
-    session = sessions.get(world, session_id)
-    intent = world.store.get("payment_intent", session["payment_intent"] or "")
+    intent = world.store.get("payment_intent", id)
+    if intent is None:
+        session = sessions.get(world, id)
+        intent = world.store.get("payment_intent", session["payment_intent"] or "")
     if intent is None or intent["status"] != "processing":
-        raise invalid(
-            "This Checkout Session waits for no bank: its payment status is "
-            f"`{session['payment_status']}`.",
-            code="payment_intent_unexpected_state",
-        )
+        raise invalid(f"{id} waits for no bank.", code="payment_intent_unexpected_state")
     if succeeded is None:
         succeeded = charging.debit(world, intent) is not Debit.REFUSED
-    return _settle(world, intent, succeeded) or session
+    settled = _settle(world, intent, succeeded)
+    return settled or world.store.get("payment_intent", intent["id"]) or intent
 
 
 def settle_overdue(world: World, after_seconds: float) -> None:

@@ -21,7 +21,7 @@ _ANSWERED = {
     "warning_under_review": "warning_under_review",
 }
 # What a dispute may end as. One that was lost can still be won by an appeal.
-_MAY_BECOME: dict[str, tuple[Closes, ...]] = {
+MAY_BECOME: dict[str, tuple[Closes, ...]] = {
     "needs_response": ("won", "lost"),
     "under_review": ("won", "lost"),
     "warning_needs_response": ("warning_closed",),
@@ -79,7 +79,7 @@ def escalate(world: World, id: str) -> Json:
     :raises ApiError: when it isn't an open inquiry.
     """
     dispute = get(world, id)
-    if "warning_closed" not in _MAY_BECOME.get(dispute["status"], ()):
+    if "warning_closed" not in MAY_BECOME.get(dispute["status"], ()):
         raise invalid(f"Dispute {id} isn't an open inquiry: its status is `{dispute['status']}`.")
     changes = {"is_charge_refundable": False, "status": "needs_response"}
     previous = {key: dispute[key] for key in changes}
@@ -97,7 +97,7 @@ def close(world: World, id: str, status: Closes) -> Json:
     :raises ApiError: when there is no such dispute, or it can't end so any more.
     """
     dispute = get(world, id)
-    if status not in _MAY_BECOME.get(dispute["status"], ()):
+    if status not in MAY_BECOME.get(dispute["status"], ()):
         raise invalid(
             f"Dispute {id} can't become `{status}`: its status is `{dispute['status']}`.",
             param="status",

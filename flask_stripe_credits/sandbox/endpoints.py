@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from urllib.parse import urlsplit
 
-from .errors import invalid
+from .errors import invalid, no_such
 from .ids import new_id
 from .objects import webhooks
 from .params import WebAddress
@@ -44,6 +45,33 @@ def register(
         secret = secret or world.store.hidden(endpoint["id"])["secrets"][0]
         world.store.save(endpoint, {"secrets": [secret]})
         return endpoint, str(secret)
+
+
+def rotate(world: World, id: str, *, keep_old_seconds: float) -> str:
+    """Give an endpoint a new secret and return it; belongs into a transaction.
+
+    :param keep_old_seconds: how long events are signed with the old one too; 0 for not at all.
+    :raises ApiError: when there is no such endpoint.
+    """
+    endpoint = world.store.get("webhook_endpoint", id)
+    if endpoint is None:
+        raise no_such("webhook_endpoint", id)
+    old = world.store.hidden(id)["secrets"][0]
+    secret = new_id("whsec_")
+    hidden: Json = {"secrets": [secret]}
+    if keep_old_seconds > 0:
+        hidden = {"secrets": [secret, old], "old_until": world.clock.time() + keep_old_seconds}
+    world.store.save(endpoint, hidden)
+    return secret
+
+
+def retire_secrets(world: World) -> None:
+    """Sign no longer with old secrets whose time is over."""
+    for endpoint in world.store.find("webhook_endpoint"):
+        hidden = world.store.hidden(endpoint["id"])
+        if hidden.get("old_until", math.inf) <= world.clock.time():
+            with world.store.transaction():
+                world.store.save(endpoint, {"secrets": hidden["secrets"][:1]})
 
 
 def is_loopback(host: str | None) -> bool:

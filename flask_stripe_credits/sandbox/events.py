@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from .errors import invalid, no_such
 from .objects import webhooks
-from .store import Json, Sql, Where
+from .store import SUBJECT, Json, Sql, Where
 from .world import World
 
 
@@ -69,6 +71,16 @@ def delivered(success: bool) -> Sql:
     """Return the condition on events whose every endpoint took them, or not."""
     some_not_taken = f"EXISTS (SELECT * {_NOT_TAKEN.format(event='objects.id')})"
     return Sql(f"NOT {some_not_taken}" if success else some_not_taken)
+
+
+def about(id: str) -> Sql:
+    """Return the condition on events about a payment intent and all that belongs to it.
+
+    :param id: also that of a session or customer, for events that name no payment intent.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", id):
+        raise ValueError(f"{id!r} is no id")
+    return Sql(f"{SUBJECT} = '{id}'")
 
 
 def render(world: World, event: Json) -> Json:

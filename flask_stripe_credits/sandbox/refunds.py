@@ -16,7 +16,7 @@ Begins = Literal["succeeded", "pending", "requires_action"]
 Settles = Literal["succeeded", "failed", "canceled"]
 
 # A refund that succeeded can fail weeks later, when the buyer's bank sends the money back.
-_MAY_BECOME: dict[str, tuple[Settles, ...]] = {
+MAY_BECOME: dict[str, tuple[Settles, ...]] = {
     "pending": ("succeeded", "failed", "canceled"),
     "requires_action": ("succeeded", "failed", "canceled"),
     "succeeded": ("failed",),
@@ -70,7 +70,7 @@ def settle(world: World, id: str, status: Settles) -> Json:
     :raises ApiError: when there is no such refund, or it can't become that any more.
     """
     refund = get(world, id)
-    if status not in _MAY_BECOME.get(refund["status"], ()):
+    if status not in MAY_BECOME.get(refund["status"], ()):
         raise invalid(f"A refund that is {refund['status']} can't become {status}.", param="status")
     changes: Json = {"status": status, "pending_reason": None}
     if status != "succeeded":

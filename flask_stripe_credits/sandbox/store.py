@@ -66,6 +66,15 @@ _SCHEMA += "".join(
     f" WHERE json_extract(body, '$.{name}') IS NOT NULL;\n"
     for name in _FILTERS
 )
+# What an event is about: the payment intent that its object is or belongs to, or else the object.
+SUBJECT = (
+    "coalesce(json_extract(body, '$.data.object.payment_intent'),"
+    " json_extract(body, '$.data.object.id'))"
+)
+_SCHEMA += (
+    f"CREATE INDEX IF NOT EXISTS events_by_subject ON objects ({SUBJECT}, created, sequence)"
+    " WHERE kind = 'event';\n"
+)
 # To be counted up whenever the schema changes: old files are thrown away, not converted.
 _VERSION = 2
 # Left behind by a process that died in the middle: nobody will finish these.
