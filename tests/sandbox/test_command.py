@@ -99,6 +99,7 @@ def test_it_delivers_with_the_apps_secret_and_keeps_its_state(
             STRIPE_SECRET_KEY=new_key(),
         ) as sandbox:
             url = sandbox.url()
+            assert sandbox.read_until("Dashboard").endswith(f" {url}/dashboard\n")
             assert "4242 4242 4242 4242" in sandbox.read_until("Cards")
             make_product(url)
             assert receiver.received.get(timeout=5).headers["Stripe-Signature"]
