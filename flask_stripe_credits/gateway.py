@@ -53,10 +53,14 @@ class Page(Generic[Listed]):
 
 
 class Gateway:
-    """Stripe, as one app with one key sees it. Safe to share between threads."""
+    """Stripe, as one app with one key sees it. Safe to share between threads.
 
-    def __init__(self, settings: Settings) -> None:
+    :param http_client: what carries the library's requests; None for connections of our own.
+    """
+
+    def __init__(self, settings: Settings, http_client: stripe.HTTPClient | None = None) -> None:
         self._settings = settings
+        self._http_client = http_client
         self._clients: dict[tuple[int, bool], stripe.StripeClient] = {}
 
     def create_checkout_session(
@@ -316,7 +320,8 @@ class Gateway:
         return stripe.StripeClient(
             secret_key.reveal(),
             max_network_retries=0 if impatient else MAX_NETWORK_RETRIES,
-            http_client=stripe.RequestsClient(timeout=timeout, session=_session_for(api_base)),
+            http_client=self._http_client
+            or stripe.RequestsClient(timeout=timeout, session=_session_for(api_base)),
             base_addresses={"api": api_base} if api_base else None,
         )
 

@@ -36,18 +36,29 @@ _UNSIGNED = (
     help="Keep everything in this file, over restarts. Without it: in memory.",
 )
 @click.option("--webhook", metavar="URL", help="Send events there, signed with the app's secret.")
+@click.option(
+    "--chaos",
+    default="",
+    metavar="WHAT",
+    help="Have deliveries go wrong, e.g. duplicate=2,reorder,delay=5,drop=0.1,seed=7.",
+)
 @with_appcontext
-def sandbox(host: str, port: int, state: Path | None, webhook: str | None) -> None:
+def sandbox(host: str, port: int, state: Path | None, webhook: str | None, chaos: str) -> None:
     """Run a local stand-in for Stripe: its API, a payment page and signed webhooks.
 
     No account, no network, no real money. It takes any API key that starts with sk_test_ and
     refuses to start where the app is configured with a live key. Ctrl-C stops it.
     """
-    from ..sandbox import AddressUnusable, ApiError, Sandbox, StateFileUnusable
+    from ..sandbox import AddressUnusable, ApiError, Chaos, Sandbox, StateFileUnusable
 
     _refuse_live_keys()
     try:
+        chosen = Chaos.parse(chaos)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--chaos") from None
+    try:
         made = Sandbox(state=state, settle_after_seconds=_BANKS_TAKE_SECONDS)
+        made.courier.chaos = chosen
         with told_to_stop() as stopped, made as running:
             running.start(host, port, deliver=False)
             secret = _configured_secret()
@@ -55,7 +66,7 @@ def sandbox(host: str, port: int, state: Path | None, webhook: str | None) -> No
                 used = running.register_webhook(webhook, secret=secret)
                 if secret is None:
                     click.echo(_UNSIGNED.format(secret=used), err=True)
-            click.echo(_introduction(running, state, webhook))
+            click.echo(_introduction(running, state, webhook, chaos))
             _run(running, stopped)
     except ApiError as error:
         raise click.BadParameter(error.message, param_hint="--webhook") from None
@@ -84,7 +95,7 @@ def _configured_secret() -> str | None:
     return secrets[0].reveal() if secrets else None
 
 
-def _introduction(running: Sandbox, state: Path | None, webhook: str | None) -> str:
+def _introduction(running: Sandbox, state: Path | None, webhook: str | None, chaos: str) -> str:
     from ..sandbox import TEST_CARDS
 
     card_lines = [f"{card.spaced}  {card.behaviour.value}" for card in TEST_CARDS]
@@ -95,6 +106,7 @@ def _introduction(running: Sandbox, state: Path | None, webhook: str | None) -> 
         "  API key   any that starts with sk_test_  (STRIPE_SECRET_KEY)",
         f"  Webhooks  {webhook or 'to the endpoints that the API registers'}",
         f"  State     {state or 'in memory, gone when it stops'}",
+        *([f"  Chaos     {chaos}"] if chaos else []),
         "  Cards     " + "\n            ".join(card_lines),
         "Press Ctrl-C to stop.",
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .bank_accounts import TEST_ACCOUNTS
 from .bulk import Sold
 from .cards import TEST_CARDS
+from .chaos import Chaos
 from .control import Sandbox, create_sandbox, sandbox_of
 from .errors import ApiError
 from .payments import NotOpen, Outcome
@@ -19,6 +20,7 @@ __all__ = [
     "TEST_CARDS",
     "AddressUnusable",
     "ApiError",
+    "Chaos",
     "NotOpen",
     "Outcome",
     "Sandbox",

@@ -49,13 +49,14 @@ class Acts:
         email: str = "buyer@example.com",
         name: str = "Sandbox Buyer",
         passed: bool = True,
-        wait_seconds: float = 10.0,
+        wait_seconds: float | None = 10.0,
     ) -> Outcome:
         """Pay as a buyer would on the page, and wait until the webhook was answered once.
 
         :param card: number of a test card, or of a test bank account, whose money comes later.
         :param passed: how the buyer answers 3-D Secure, if asked.
-        :param wait_seconds: how long to wait for ``checkout.session.completed``'s endpoints.
+        :param wait_seconds: how long to wait for ``checkout.session.completed``'s endpoints;
+            None to leave the delivery to whoever delivers.
         :raises NotOpen: when the session was paid or expired before.
         :raises ApiError: when there is no such session or card, or it doesn't go with the session.
         """
@@ -69,7 +70,7 @@ class Acts:
         outcome = payments.confirm(world, session_id, method)
         if outcome.result == "requires_action":
             outcome = payments.authenticate(world, session_id, passed=passed)
-        if outcome.completed_event is not None:
+        if outcome.completed_event is not None and wait_seconds is not None:
             self.courier.wait_for_first_attempts(outcome.completed_event, wait_seconds)
         return outcome
 

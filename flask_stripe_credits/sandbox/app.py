@@ -57,7 +57,8 @@ def build(world: World, courier: Courier, faults: Faults, acts: Acts) -> Flask:
     dispatch.install(app, world_for, faults)
     views.install(app, world_for, courier)
     dashboard.install(app, world, courier, acts)
-    app.wsgi_app = FaultyConnection(app.wsgi_app, faults)  # type: ignore[method-assign]
+    faulty = FaultyConnection(app.wsgi_app, faults, courier.deliver_early)
+    app.wsgi_app = faulty  # type: ignore[method-assign]
     return app
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from flask import Flask
 
 from . import api_version, debits, endpoints, refunds, sessions
 from .acts import Acts
 from .app import build
+from .chaos import Chaos
 from .clock import Clock
 from .deliveries import RETRY_AFTER_SECONDS, TIMEOUT_SECONDS, Courier, Delivery
 from .faults import Faults
@@ -34,6 +35,8 @@ class Sandbox(Acts):
     :param settle_after_seconds: how long banks take over debits and pending refunds, which then end
         as their test numbers say; None to leave it to ``settle_payment()`` and
         ``settle_refund()``.
+    :param sign_at: the time that signatures carry; None for that of ``clock``. An app checks it
+        against its own clock, which ``advance()`` doesn't put forward.
     :raises StateFileUnusable: when ``state`` is in use or can't be used.
 
     :ivar app: the Flask app.
@@ -51,6 +54,7 @@ class Sandbox(Acts):
         timeout_seconds: float = TIMEOUT_SECONDS,
         remote_webhooks: bool = False,
         settle_after_seconds: float | None = None,
+        sign_at: Callable[[], float] | None = None,
     ) -> None:
         self._settle_after_seconds = settle_after_seconds
         self.clock = clock or Clock()
@@ -65,6 +69,7 @@ class Sandbox(Acts):
             retry_after_seconds=retry_after_seconds,
             timeout_seconds=timeout_seconds,
             on_tick=self._let_time_pass,
+            sign_at=sign_at,
         )
         self.app: Flask = build(self._world, self.courier, self.faults, self)
         self.app.extensions["stripe_sandbox"] = self
@@ -152,6 +157,14 @@ class Sandbox(Acts):
         """Deliver what is due in this thread, after expiring what is over; return the attempts."""
         self._let_time_pass()
         return self.courier.deliver_pending()
+
+    def chaos(self, **chosen: Any) -> None:
+        """Have deliveries go wrong from now on, also those that wait; without arguments no more.
+
+        :param chosen: the fields of ``Chaos``: ``chaos(duplicate=2, reorder=True, drop=0.1)``.
+        :raises ValueError: for one that there isn't, or a value that makes no sense.
+        """
+        self.courier.chaos = Chaos.chosen(chosen)
 
     def wait_idle(self, timeout_seconds: float = 10.0) -> bool:
         """Wait until every delivery was taken or given up; return whether that came in time."""

@@ -9,15 +9,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from . import events
-from .store import Json
+from . import events, older
+from .chaos import Chaos, Spoiled
+from .store import Json, Where
 from .transport import Transport, WebhookRequest
 from .world import World
 
 RETRY_AFTER_SECONDS = (1.0, 5.0, 25.0)
 TIMEOUT_SECONDS = 10.0
+_STALE_SECONDS = 3600
 _WORKERS = 4
 _SWEEP_SECONDS = 1.0
 
@@ -88,17 +91,34 @@ class Courier:
         retry_after_seconds: Sequence[float] = RETRY_AFTER_SECONDS,
         timeout_seconds: float = TIMEOUT_SECONDS,
         on_tick: Callable[[], None] = lambda: None,
+        sign_at: Callable[[], float] | None = None,
     ) -> None:
         self._world = world
         self._transport = transport
         self._retry_after_seconds = tuple(retry_after_seconds)
         self._timeout_seconds = timeout_seconds
         self._on_tick = on_tick
+        self._chaos = Chaos()
+        # Deliveries up to this id have their copies and their delay.
+        self._disturbed = 0
+        self._sign_at = sign_at or world.clock.time
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._news = threading.Condition()
         self._news_count = 0
         world.store.after_commit(self.wake)
+
+    @property
+    def chaos(self) -> Chaos:
+        """What goes wrong, of what waits and of what comes."""
+        return self._chaos
+
+    @chaos.setter
+    def chaos(self, chaos: Chaos) -> None:
+        with self._world.store.transaction():
+            self._chaos = chaos
+            self._disturbed = 0
+        self.wake()
 
     @property
     def running(self) -> bool:
@@ -138,10 +158,26 @@ class Courier:
     def deliver_pending(self) -> int:
         """Deliver everything that is due, here and now; return the number of attempts."""
         attempts = 0
-        while (job := self._claim()) is not None:
-            self._deliver(job)
-            attempts += 1
+        while jobs := self._claim_together():
+            if len(jobs) == 1:
+                self._deliver(jobs[0])
+            else:
+                with ThreadPoolExecutor(len(jobs)) as pool:
+                    list(pool.map(self._deliver, jobs))
+            attempts += len(jobs)
         return attempts
+
+    def deliver_early(self) -> None:
+        """Before an API call returns: deliver what it caused, if chaos wants that."""
+        if self._chaos.early:
+            self.deliver_pending()
+            self._wait_until("state = 'sending'", (), self._timeout_seconds)
+
+    def _claim_together(self) -> list[_Job]:
+        jobs: list[_Job] = []
+        while len(jobs) < self._chaos.parallel and (job := self._claim()) is not None:
+            jobs.append(job)
+        return jobs
 
     def wait_idle(self, timeout_seconds: float) -> bool:
         """Wait until every delivery was taken or given up; return whether that came in time."""
@@ -229,18 +265,56 @@ class Courier:
     def _claim(self) -> _Job | None:
         store = self._world.store
         with store.transaction():
+            self._disturb()
             rows = store.query(
                 "SELECT id, event, endpoint FROM deliveries WHERE state = 'pending'"
-                " AND due_at <= ? ORDER BY due_at, id LIMIT 1",
+                " AND due_at <= ? ORDER BY due_at, id LIMIT ?",
                 self._world.clock.time(),
+                -1 if self._chaos.reorder else 1,
             )
             if not rows:
                 return None
-            [(id, event_id, endpoint_id)] = rows
+            id, event_id, endpoint_id = min(rows, key=lambda row: self._chaos.rank(row[0]))
             store.query("UPDATE deliveries SET state = 'sending' WHERE id = ?", id)
             event = store.get("event", event_id)
             endpoint = store.get("webhook_endpoint", endpoint_id)
         return _Job(id, event or {}, endpoint or {})
+
+    def _disturb(self) -> None:
+        """Give what is new in the queue its copies and its delay."""
+        chaos, store = self._chaos, self._world.store
+        if chaos.duplicate == 1 and not chaos.delay:
+            return
+        new = store.query(
+            "SELECT id, event, endpoint, due_at FROM deliveries"
+            " WHERE state = 'pending' AND id > ? ORDER BY id",
+            self._disturbed,
+        )
+        for _, event_id, endpoint_id, due_at in new:
+            for _ in range(chaos.duplicate - 1):
+                store.query(
+                    "INSERT INTO deliveries (event, endpoint, state, due_at)"
+                    " VALUES (?, ?, 'pending', ?)",
+                    event_id,
+                    endpoint_id,
+                    due_at,
+                )
+        before = self._disturbed
+        [(self._disturbed,)] = store.query("SELECT coalesce(max(id), 0) FROM deliveries")
+        if not chaos.delay:
+            return
+        waiting = store.query(
+            "SELECT id FROM deliveries WHERE state = 'pending' AND id > ?", before
+        )
+        for (id,) in waiting:
+            store.query(
+                "UPDATE deliveries SET due_at = due_at + ? WHERE id = ?", chaos.due_in(id), id
+            )
+
+    def _spoiled(self, job: _Job) -> Spoiled | None:
+        tried = len(self._attempts(job.id))
+        last = tried >= len(self._retry_after_seconds)
+        return self._chaos.spoils(job.id, tried, last=last)
 
     def _deliver(self, job: _Job) -> None:
         if job.endpoint.get("status") != "enabled":
@@ -248,8 +322,11 @@ class Courier:
             return
         at, started = self._world.clock.time(), time.monotonic()
         status, error = None, None
+        spoiled = self._spoiled(job)
         try:
-            status = self._transport.send(self._request(job, int(at)), self._timeout_seconds)
+            if spoiled is Spoiled.DROPPED:
+                raise TimeoutError(spoiled.value)
+            status = self._transport.send(self._request(job, spoiled), self._timeout_seconds)
         except OSError as problem:
             error = str(problem) or type(problem).__name__
         if status is None and self._stopping.is_set():
@@ -262,11 +339,18 @@ class Courier:
         logger.info("%s -> %s: %s (%.0f ms)", *about)
         self._keep(job, attempt)
 
-    def _request(self, job: _Job, at: int) -> WebhookRequest:
+    def _request(self, job: _Job, spoiled: Spoiled | None) -> WebhookRequest:
         event = events.render(self._world, job.event)
         event["api_version"] = job.endpoint["api_version"] or event["api_version"]
+        if self._chaos.api_version is not None:
+            event = older.as_of(self._chaos.api_version, event, self._belonging)
         body = json.dumps(event, indent=2).encode()
         secrets = self._world.store.hidden(job.endpoint["id"]).get("secrets", [])
+        at = int(self._sign_at())
+        if spoiled is Spoiled.STALE:
+            at -= _STALE_SECONDS
+        elif spoiled is Spoiled.FORGED:
+            secrets = [secret[::-1] for secret in secrets]
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": "Stripe/1.0 (sandbox)",
@@ -274,6 +358,10 @@ class Courier:
             "Connection": "close",
         }
         return WebhookRequest(job.endpoint["url"], headers, body)
+
+    def _belonging(self, kind: str, id: str) -> list[Json]:
+        owner = {"charge": "payment_intent", "refund": "charge"}[kind]
+        return self._world.store.find(kind, [Where(owner, "=", id)])
 
     def _keep(self, job: _Job, attempt: Attempt) -> None:
         store = self._world.store

@@ -107,11 +107,20 @@ def of(environ: WSGIEnvironment) -> Fault | None:
 
 
 class FaultyConnection:
-    """WSGI middleware for the faults around the application: resets, and what delays a reply."""
+    """WSGI middleware for the faults around the application: resets, and what delays a reply.
 
-    def __init__(self, application: WSGIApplication, faults: Faults) -> None:
+    :param before_replies: called before the reply to every call that may have changed something.
+    """
+
+    def __init__(
+        self,
+        application: WSGIApplication,
+        faults: Faults,
+        before_replies: Callable[[], object] = lambda: None,
+    ) -> None:
         self._application = application
         self._faults = faults
+        self._before_replies = before_replies
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
@@ -119,7 +128,10 @@ class FaultyConnection:
         if path.startswith("/v1/"):
             fault = self._faults.take(f"{environ['REQUEST_METHOD']} {path}")
         if fault is None:
-            return self._application(environ, start_response)
+            answer = self._application(environ, start_response)
+            if path.startswith("/v1/") and environ["REQUEST_METHOD"] != "GET":
+                self._before_replies()
+            return answer
         environ[_KEY] = fault
         if fault.reset and not fault.after_work:
             _reset(environ)

@@ -1,4 +1,4 @@
-"""For the tests of apps that sell credits."""
+"""Every credit in an app's database is explained by a payment, or a test fails."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import itertools
 
 from flask import Flask, current_app, has_app_context
 
-from .audit import Audit
-from .state import state_of
+from ..audit import Audit
+from ..state import state_of
 
 MOST_LISTED = 20
 
