@@ -38,12 +38,13 @@ _UNSIGNED = (
 @click.option("--webhook", metavar="URL", help="Send events there, signed with the app's secret.")
 @click.option(
     "--chaos",
-    default="",
     metavar="WHAT",
     help="Have deliveries go wrong, e.g. duplicate=2,reorder,delay=5,drop=0.1,seed=7.",
 )
 @with_appcontext
-def sandbox(host: str, port: int, state: Path | None, webhook: str | None, chaos: str) -> None:
+def sandbox(
+    host: str, port: int, state: Path | None, webhook: str | None, chaos: str | None
+) -> None:
     """Run a local stand-in for Stripe: its API, a payment page and signed webhooks.
 
     No account, no network, no real money. It takes any API key that starts with sk_test_ and
@@ -53,7 +54,7 @@ def sandbox(host: str, port: int, state: Path | None, webhook: str | None, chaos
 
     _refuse_live_keys()
     try:
-        chosen = Chaos.parse(chaos)
+        chosen = Chaos.parse(chaos or "")
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--chaos") from None
     try:
@@ -95,7 +96,9 @@ def _configured_secret() -> str | None:
     return secrets[0].reveal() if secrets else None
 
 
-def _introduction(running: Sandbox, state: Path | None, webhook: str | None, chaos: str) -> str:
+def _introduction(
+    running: Sandbox, state: Path | None, webhook: str | None, chaos: str | None
+) -> str:
     from ..sandbox import TEST_CARDS
 
     card_lines = [f"{card.spaced}  {card.behaviour.value}" for card in TEST_CARDS]

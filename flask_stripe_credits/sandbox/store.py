@@ -14,7 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .errors import invalid
+
 Json = dict[str, Any]
+
+# Some 2 KB each.
+MOST_OBJECTS = 1_000_000
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -119,12 +124,14 @@ class Store:
     """Stripe objects as JSON, each with a ``hidden`` part that the API never shows.
 
     :param path: file that keeps everything over a restart; None for memory.
+    :ivar most_objects: how many objects are kept in all.
     :raises StateFileUnusable: when another process has the file open, or it can't be used.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self._lock = threading.RLock()
         self._depth = 0
+        self.most_objects = MOST_OBJECTS
         self._after_commit: list[Callable[[], None]] = []
         try:
             self._db = _opened(path)
@@ -177,15 +184,26 @@ class Store:
             return self._db.execute(sql, values).fetchall()
 
     def add(self, body: Json, hidden: Json | None = None) -> None:
-        """Keep a new object."""
-        self.query(
-            "INSERT INTO objects (id, kind, created, body, hidden) VALUES (?, ?, ?, ?, ?)",
+        """Keep a new object.
+
+        :raises ApiError: when there are as many as may be kept.
+        """
+        [(sequence,)] = self.query(
+            "INSERT INTO objects (id, kind, created, body, hidden) VALUES (?, ?, ?, ?, ?)"
+            " RETURNING sequence",
             body["id"],
             body["object"],
             body.get("created", 0),
             _dumps(body),
             _dumps(hidden or {}),
         )
+        if sequence > self.most_objects:
+            self.remove(body["id"])
+            raise invalid(
+                f"The sandbox is full: it keeps {self.most_objects:,} objects, since its memory or "
+                "its state file would fill the machine. Start it anew.",
+                status=429,
+            )
 
     def save(self, body: Json, hidden: Json | None = None) -> None:
         """Replace an object; its hidden part stays unless given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -112,6 +113,17 @@ def test_it_delivers_with_the_apps_secret_and_keeps_its_state(
         assert kept.store.hidden(endpoint["id"])["secrets"] == [secret]
 
 
+def test_chaos_is_the_running_commands_too(tmp_path: Path, receiver: Receiver) -> None:
+    hook = f"--webhook={receiver.url}"
+    with running(tmp_path, "--port=0", hook, "--chaos=duplicate=3,early") as sandbox:
+        url = sandbox.url()
+        assert "duplicate=3,early" in sandbox.read_until("Chaos")
+        make_product(url)
+        assert receiver.received.qsize() == 3
+        bodies = [json.loads(receiver.received.get().body) for _ in range(3)]
+        assert len({body["id"] for body in bodies}) == 1
+
+
 def test_without_a_secret_it_says_what_to_set(tmp_path: Path) -> None:
     with running(tmp_path, "--port=0", "--webhook=http://127.0.0.1:9/") as sandbox:
         sandbox.read_until("STRIPE_WEBHOOK_SECRET_CREDITS=whsec_")
@@ -134,6 +146,7 @@ def test_a_taken_port_ends_with_a_clear_message() -> None:
         (["--host", "192.0.2.1"], "loopback"),
         (["--port", "0", "--webhook", "https://example.com/hook"], "this machine"),
         (["--port", "0", "--webhook", "nonsense"], "Not a valid URL"),
+        (["--port", "0", "--chaos", "loud"], "there is no loud; there are duplicate"),
         (["--port", "0", "--state", "/no/such/folder/file"], "can't be used"),
     ],
 )

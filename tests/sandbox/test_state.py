@@ -8,9 +8,11 @@ from pathlib import Path
 from subprocess import run
 
 import pytest
+import stripe
 
 from flask_stripe_credits.sandbox import (
     AddressUnusable,
+    ApiError,
     Sandbox,
     StateFileUnusable,
     create_sandbox,
@@ -74,6 +76,18 @@ def test_a_state_file_that_cannot_be_used_says_so(tmp_path: Path, content: bytes
         state.write_bytes(content)
     with pytest.raises(StateFileUnusable, match="can't be used"):
         Sandbox(state=state)
+
+
+def test_a_full_sandbox_says_so_and_keeps_what_it_has(sandbox: Sandbox) -> None:
+    id = open_session(new_client(sandbox)).id
+    before = sandbox.store.query("SELECT count(*) FROM objects")
+    sandbox.store.most_objects = before[0][0]
+    with pytest.raises(stripe.RateLimitError, match="The sandbox is full"):
+        open_session(new_client(sandbox))
+    with pytest.raises(ApiError, match="full"):
+        sandbox.pay(id)
+    assert sandbox.store.query("SELECT count(*) FROM objects") == before
+    assert sandbox.session(id)["status"] == "open"
 
 
 def test_a_taken_port_and_an_open_address_are_refused() -> None:
