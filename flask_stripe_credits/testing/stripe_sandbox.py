@@ -53,20 +53,26 @@ class StripeSandbox:
     :meth:`deliver`.
 
     :param app: on which ``StripeCredits`` is initialised.
+    :param serve: whether the sandbox listens on a loopback port after all, for an app that is
+        served by another process, as pytest-flask's ``live_server`` is. Open it before that
+        starts. Webhooks still go to ``app`` here: both have one database.
     :raises ConfigurationError: when it isn't, or the app is configured with a live key.
 
     :ivar client: a ``stripe.StripeClient`` that talks to the sandbox.
     :ivar sandbox: the sandbox itself, for what isn't here.
     """
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, *, serve: bool = False) -> None:
         self._app = app
         self._before: AppState = state_of(app)
         self._settings = _usable(self._before.settings)
         self._transport = InProcessTransport(app)
         self.sandbox = Sandbox(transport=self._transport, sign_at=time.time)
         http_client = InProcessClient(self.sandbox.app)
-        self._gateway = Gateway(self._settings, http_client)
+        if serve:
+            self.sandbox.start(deliver=False)
+            self._settings = dataclasses.replace(self._settings, api_base=self.sandbox.url)
+        self._gateway = Gateway(self._settings, None if serve else http_client)
         self.client = stripe.StripeClient(
             self._settings.require_secret_key().reveal(),
             base_addresses={"api": API_BASE},
