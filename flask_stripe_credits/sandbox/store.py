@@ -9,7 +9,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -276,6 +276,10 @@ def _dumps(value: Json) -> str:
 
 
 def _opened(path: Path | None) -> sqlite3.Connection:
+    if path is not None:
+        # It holds webhook secrets. What keeps it from being made, SQLite says below.
+        with suppress(OSError):
+            path.touch(mode=0o600)
     db = sqlite3.connect(
         path or ":memory:", isolation_level=None, check_same_thread=False, timeout=0.2
     )

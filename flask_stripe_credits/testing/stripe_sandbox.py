@@ -84,6 +84,8 @@ class StripeSandbox:
         self._seen = 0
 
     def __enter__(self) -> Self:
+        # The library would write a file into the home directory of whoever runs the tests.
+        self._telemetry, stripe.enable_telemetry = stripe.enable_telemetry, False
         self._app.extensions[EXTENSION_KEY] = dataclasses.replace(
             self._before, settings=self._settings, gateway=self._gateway
         )
@@ -91,6 +93,7 @@ class StripeSandbox:
 
     def __exit__(self, *_: object) -> None:
         self._app.extensions[EXTENSION_KEY] = self._before
+        stripe.enable_telemetry = self._telemetry
         self.sandbox.stop()
 
     @property

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from flask import Flask, request
 
 from flask_stripe_credits.errors import ConfigurationError
 from flask_stripe_credits.sandbox import Chaos, Sandbox
+from flask_stripe_credits.sandbox.transport import WebhookRequest
 from flask_stripe_credits.testing import Delivered, StripeSandbox
 from flask_stripe_credits.testing.in_process import InProcessTransport
 
@@ -115,6 +119,70 @@ def test_a_naive_handler_does_not_survive() -> None:
         _sell_one(sandbox)
         sandbox.deliver_pending()
     assert arrived.count(COMPLETED) == 2
+
+
+@dataclass
+class Recorder:
+    """A transport that goes nowhere: keeps bodies, and waits until ``together`` have come."""
+
+    together: int = 1
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._all_here = threading.Barrier(self.together)
+
+    def send(self, request: WebhookRequest, timeout_seconds: float) -> int:
+        self._all_here.wait(5)
+        self.bodies.append(json.loads(request.body))
+        return 200
+
+    def abort(self) -> None: ...
+
+
+def test_parallel_means_at_the_same_moment() -> None:
+    recorder = Recorder(together=3)
+    with Sandbox(transport=recorder) as sandbox:
+        sandbox.register_webhook("http://127.0.0.1:9/hook", enabled_events=[COMPLETED])
+        sandbox.chaos(duplicate=3, parallel=3)
+        _sell_one(sandbox)
+        assert sandbox.deliver_pending() == 3
+        assert [one.state for one in sandbox.deliveries()] == ["delivered"] * 3
+    assert len({body["id"] for body in recorder.bodies}) == 1
+
+
+def test_delayed_means_not_yet(app: Flask, host: Host, stripe_sandbox: StripeSandbox) -> None:
+    stripe_sandbox.chaos(delay=600)
+    stripe_sandbox.pay(buy(host)["session_id"])
+    assert stripe_sandbox.deliver(retries=False) == []
+    stripe_sandbox.advance(600)
+    assert of_type(stripe_sandbox.deliver(retries=False), COMPLETED) == [200]
+    assert host.ledger() == [1000]
+
+
+def test_an_older_version_has_its_own_shapes() -> None:
+    def about(version: str | None) -> dict[str, Any]:
+        recorder = Recorder()
+        with Sandbox(transport=recorder) as sandbox:
+            sandbox.register_webhook("http://127.0.0.1:9/hook")
+            _sell_one(sandbox)
+            [intent] = sandbox.objects("payment_intent")
+            sandbox.refund(intent["id"], 400)
+            sandbox.chaos(api_version=version)
+            sandbox.deliver_pending()
+        assert len({body["api_version"] for body in recorder.bodies}) == 1
+        return {body["type"]: body["data"]["object"] for body in recorder.bodies}
+
+    newest, old = about(None), about("2020-08-27")
+    assert newest.keys() == old.keys()
+    assert "latest_charge" in newest["payment_intent.succeeded"]
+    paid = old["payment_intent.succeeded"]
+    assert "latest_charge" not in paid
+    assert [charge["amount"] for charge in paid["charges"]["data"]] == [1000]
+    assert "refunds" not in newest["charge.refunded"]
+    assert [one["amount"] for one in old["charge.refunded"]["refunds"]["data"]] == [400]
+    assert newest[COMPLETED]["status"] == "complete"
+    assert "status" not in old[COMPLETED]
+    assert old[COMPLETED]["payment_status"] == "paid"
 
 
 def test_early_means_before_the_call_returns(

@@ -129,10 +129,13 @@ def test_stripe_that_breaks_a_connection_is_asked_again(
 
 
 def test_afterwards_the_app_is_as_it_was(sqlite_host: Host) -> None:
-    before = state_of(sqlite_host.app)
+    before, telemetry = state_of(sqlite_host.app), stripe.enable_telemetry
     with StripeSandbox(sqlite_host.app):
         assert state_of(sqlite_host.app) is not before
+        # It would write a file into the home directory of whoever runs the tests.
+        assert not stripe.enable_telemetry
     assert state_of(sqlite_host.app) is before
+    assert stripe.enable_telemetry == telemetry
 
 
 def test_keys_that_lack_are_made_up(

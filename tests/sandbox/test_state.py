@@ -59,6 +59,15 @@ def test_a_state_file_in_use_says_so(tmp_path: Path) -> None:
     Sandbox(state=state).stop()
 
 
+def test_a_state_file_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    state = tmp_path / "sandbox.db"
+    with Sandbox(state=state) as sandbox:
+        sandbox.register_webhook("http://127.0.0.1:9/hook")
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert modes["sandbox.db"] == 0o600
+    assert set(modes.values()) == {0o600}
+
+
 def test_a_state_file_of_another_version_says_so(tmp_path: Path) -> None:
     state = tmp_path / "sandbox.db"
     with closing(sqlite3.connect(state)) as older:
