@@ -16,7 +16,7 @@ COVERAGE := $(if $(COV),--cov --cov-report=term-missing:skip-covered)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-fast test-lowest test-outside soak check format format-check lint types layers spelling docs catalogue wheel clean
+.PHONY: help demo install test test-fast test-lowest test-outside soak check format format-check lint types layers spelling docs catalogue screenshots wheel clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ docs: $(READY) ## Build the documentation into docs/_build/html
 
 catalogue: $(READY) ## Write docs/reference/faults.md from tests/catalogue.toml and the tests' names
 	$(BIN)/python -m tests.catalogue
+
+screenshots: $(READY) ## Take the pictures in docs/how-to/pictures anew (needs Chromium and ports 5000, 5001)
+	$(BIN)/python -m tests.screenshots
 
 wheel: $(READY) ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build --outdir dist
