@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import logging
 import threading
 import time
@@ -12,15 +9,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from . import events, older
+from . import events, letters
 from .chaos import Chaos, Spoiled
-from .store import Json, Where
-from .transport import Transport, WebhookRequest
+from .store import Json
+from .transport import Transport
 from .world import World
 
 RETRY_AFTER_SECONDS = (1.0, 5.0, 25.0)
 TIMEOUT_SECONDS = 10.0
-_STALE_SECONDS = 3600
 _WORKERS = 4
 _SWEEP_SECONDS = 1.0
 
@@ -64,13 +60,6 @@ class _Job:
     id: int
     event: Json
     endpoint: Json
-
-
-def signature_header(secrets: Sequence[str], body: bytes, at: int) -> str:
-    """Return ``Stripe-Signature`` for a body: one ``v1`` for each secret."""
-    signed = f"{at}.".encode() + body
-    marks = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
-    return ",".join([f"t={at}", *(f"v1={mark}" for mark in marks)])
 
 
 class Courier:
@@ -265,7 +254,7 @@ class Courier:
     def _claim(self) -> _Job | None:
         store = self._world.store
         with store.transaction():
-            self._disturb()
+            self._disturbed = events.disturb(self._world, self._chaos, self._disturbed)
             rows = store.query(
                 "SELECT id, event, endpoint FROM deliveries WHERE state = 'pending'"
                 " AND due_at <= ? ORDER BY due_at, id LIMIT ?",
@@ -279,37 +268,6 @@ class Courier:
             event = store.get("event", event_id)
             endpoint = store.get("webhook_endpoint", endpoint_id)
         return _Job(id, event or {}, endpoint or {})
-
-    def _disturb(self) -> None:
-        """Give what is new in the queue its copies and its delay."""
-        chaos, store = self._chaos, self._world.store
-        if chaos.duplicate == 1 and not chaos.delay:
-            return
-        new = store.query(
-            "SELECT id, event, endpoint, due_at FROM deliveries"
-            " WHERE state = 'pending' AND id > ? ORDER BY id",
-            self._disturbed,
-        )
-        for _, event_id, endpoint_id, due_at in new:
-            for _ in range(chaos.duplicate - 1):
-                store.query(
-                    "INSERT INTO deliveries (event, endpoint, state, due_at)"
-                    " VALUES (?, ?, 'pending', ?)",
-                    event_id,
-                    endpoint_id,
-                    due_at,
-                )
-        before = self._disturbed
-        [(self._disturbed,)] = store.query("SELECT coalesce(max(id), 0) FROM deliveries")
-        if not chaos.delay:
-            return
-        waiting = store.query(
-            "SELECT id FROM deliveries WHERE state = 'pending' AND id > ?", before
-        )
-        for (id,) in waiting:
-            store.query(
-                "UPDATE deliveries SET due_at = due_at + ? WHERE id = ?", chaos.due_in(id), id
-            )
 
     def _spoiled(self, job: _Job) -> Spoiled | None:
         tried = len(self._attempts(job.id))
@@ -326,7 +284,10 @@ class Courier:
         try:
             if spoiled is Spoiled.DROPPED:
                 raise TimeoutError(spoiled.value)
-            status = self._transport.send(self._request(job, spoiled), self._timeout_seconds)
+            letter = letters.write(
+                self._world, job.event, job.endpoint, self._chaos, spoiled, self._sign_at()
+            )
+            status = self._transport.send(letter, self._timeout_seconds)
         except OSError as problem:
             error = str(problem) or type(problem).__name__
         if status is None and self._stopping.is_set():
@@ -338,30 +299,6 @@ class Courier:
         about = (job.event["type"], job.endpoint["url"], answer, milliseconds)
         logger.info("%s -> %s: %s (%.0f ms)", *about)
         self._keep(job, attempt)
-
-    def _request(self, job: _Job, spoiled: Spoiled | None) -> WebhookRequest:
-        event = events.render(self._world, job.event)
-        event["api_version"] = job.endpoint["api_version"] or event["api_version"]
-        if self._chaos.api_version is not None:
-            event = older.as_of(self._chaos.api_version, event, self._belonging)
-        body = json.dumps(event, indent=2).encode()
-        secrets = self._world.store.hidden(job.endpoint["id"]).get("secrets", [])
-        at = int(self._sign_at())
-        if spoiled is Spoiled.STALE:
-            at -= _STALE_SECONDS
-        elif spoiled is Spoiled.FORGED:
-            secrets = [secret[::-1] for secret in secrets]
-        headers = {
-            "Content-Type": "application/json; charset=utf-8",
-            "User-Agent": "Stripe/1.0 (sandbox)",
-            "Stripe-Signature": signature_header(secrets, body, at),
-            "Connection": "close",
-        }
-        return WebhookRequest(job.endpoint["url"], headers, body)
-
-    def _belonging(self, kind: str, id: str) -> list[Json]:
-        owner = {"charge": "payment_intent", "refund": "charge"}[kind]
-        return self._world.store.find(kind, [Where(owner, "=", id)])
 
     def _keep(self, job: _Job, attempt: Attempt) -> None:
         store = self._world.store

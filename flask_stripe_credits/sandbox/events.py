@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from .chaos import Chaos
 from .errors import invalid, no_such
 from .objects import webhooks
 from .store import SUBJECT, Json, Sql, Where
@@ -36,6 +37,31 @@ def queue(world: World, event_id: str, endpoint_id: str) -> None:
         endpoint_id,
         world.clock.time(),
     )
+
+
+def disturb(world: World, chaos: Chaos, after: int) -> int:
+    """Give what is new in the queue the copies and the delay that chaos wants.
+
+    :param after: id of the last delivery that has them; the new last one is returned.
+    """
+    if chaos.duplicate == 1 and not chaos.delay:
+        return after
+    new = "FROM deliveries WHERE state = 'pending' AND id > ?"
+    rows = world.store.query(f"SELECT event, endpoint, due_at {new} ORDER BY id", after)
+    for row in rows:
+        for _ in range(chaos.duplicate - 1):
+            world.store.query(
+                "INSERT INTO deliveries (event, endpoint, state, due_at)"
+                " VALUES (?, ?, 'pending', ?)",
+                *row,
+            )
+    if chaos.delay:
+        for (id,) in world.store.query(f"SELECT id {new}", after):
+            world.store.query(
+                "UPDATE deliveries SET due_at = due_at + ? WHERE id = ?", chaos.due_in(id), id
+            )
+    [(last,)] = world.store.query("SELECT coalesce(max(id), 0) FROM deliveries")
+    return int(last)
 
 
 def resend(world: World, event: Json, endpoint_id: str | None = None) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from .api_version import at_least
 from .store import Json
 
-# Finds an object by kind and id, or all of a kind that belong to an id.
-Find = Callable[[str, str], list[Json]]
+# Finds all objects of a kind whose field has a value: what belongs to another object.
+Find = Callable[[str, str, str], list[Json]]
 
 _SESSION_SINCE = {
     "2026-03-25": ("managed_payments", "integration_identifier"),
@@ -26,7 +26,7 @@ _SESSION_SINCE = {
 def as_of(version: str, event: Json, find: Find) -> Json:
     """Return ``event`` as ``version`` would write it. Amounts, ids and states stay.
 
-    :param find: ``find("charge", payment_intent_id)`` and ``find("refund", charge_id)``.
+    :param find: such as ``find("refund", "charge", charge_id)``.
     """
     about = dict(event["data"]["object"])
     if about["object"] == "checkout.session":
@@ -34,7 +34,7 @@ def as_of(version: str, event: Json, find: Find) -> Json:
     elif not at_least(version, "2022-11-15"):
         if about["object"] == "payment_intent":
             about.pop("latest_charge", None)
-            charges = find("charge", about["id"])
+            charges = find("charge", "payment_intent", about["id"])
             about["charges"] = _list(
                 [_charge(one, find) for one in charges], "/v1/charges?payment_intent=" + about["id"]
             )
@@ -58,7 +58,7 @@ def _session(version: str, session: Json) -> None:
 
 def _charge(charge: Json, find: Find) -> Json:
     path = f"/v1/charges/{charge['id']}/refunds"
-    return {**charge, "refunds": _list(find("refund", charge["id"]), path)}
+    return {**charge, "refunds": _list(find("refund", "charge", charge["id"]), path)}
 
 
 def _list(items: list[Json], url: str) -> Json:

@@ -20,7 +20,7 @@ from ..config import SECRET_KEY, WEBHOOK_SECRET, WEBHOOK_SECRET_FALLBACK, Secret
 from ..errors import ConfigurationError
 from ..gateway import Gateway
 from ..sandbox import Sandbox
-from ..sandbox.deliveries import signature_header
+from ..sandbox.letters import signature_header
 from ..state import EXTENSION_KEY, AppState, state_of
 from ..unit_of_work import bind_of_writes
 from .in_process import API_BASE, InProcessClient, InProcessTransport
