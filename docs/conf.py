@@ -25,7 +25,7 @@ autodoc_typehints = "signature"
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(collections|datetime|decimal|typing|uuid|types)\..*"),
-    (r"py:.*", r"(flask|flask_sqlalchemy|flask_wtf|sqlalchemy|werkzeug)\..*"),
+    (r"py:.*", r"(flask|flask_sqlalchemy|flask_wtf|sqlalchemy|stripe|werkzeug)\..*"),
     (r"py:.*", r"(Decimal|Exception|Flask|Mapping|SQLAlchemy|ValueError|dt\.datetime)"),
     # Type variables, and the names of attributes in the docstrings of our own classes.
     (r"py:.*", r"(.*\.)?(F|Loader|ParamsHook|Models|build_models|TypeVar)"),

@@ -108,8 +108,8 @@ class StripeSandbox:
 
         :param card: number of a test card, or of a test bank account whose money comes later.
         :param passed: how the buyer answers 3-D Secure, if asked.
-        :raises ApiError: when the session isn't there, was paid or expired before, or there is no
-            such card.
+        :raises ~flask_stripe_credits.sandbox.ApiError: when there is no such session or card, or
+            the session was paid or expired before.
         """
         self.sandbox.pay(session_id, card, passed=passed, wait_seconds=None)
         return self.client.v1.checkout.sessions.retrieve(session_id)
@@ -120,7 +120,8 @@ class StripeSandbox:
         :param payment: id of the checkout session or of the payment intent.
         :param amount: minor units; None for all that is left.
         :param given: as for ``sandbox.refund``: ``status="pending"``, ``reason``.
-        :raises ApiError: when there is nothing to refund, or not so much.
+        :raises ~flask_stripe_credits.sandbox.ApiError: when there is nothing to refund, or
+            not so much.
         :raises ValueError: for a session that isn't paid.
         """
         made = self.sandbox.refund(self._intent_of(payment), amount, **given)
@@ -132,7 +133,7 @@ class StripeSandbox:
         :param payment: id of the checkout session or of the payment intent.
         :param amount: minor units; None for the whole charge.
         :param given: as for ``sandbox.dispute``: ``inquiry=True``, ``reason``.
-        :raises ApiError: when the payment took no money.
+        :raises ~flask_stripe_credits.sandbox.ApiError: when the payment took no money.
         :raises ValueError: for a session that isn't paid.
         """
         made = self.sandbox.dispute(self._intent_of(payment), amount, **given)
