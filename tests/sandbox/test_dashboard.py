@@ -11,6 +11,7 @@ import requests
 import stripe
 
 from flask_stripe_credits.sandbox import Sandbox
+from flask_stripe_credits.sandbox.chaos import Chaos
 
 from .conftest import open_session
 from .receiver import Receiver
@@ -240,7 +241,7 @@ def test_a_button_needs_the_token_of_the_dashboards_own_pages(
     (endpoint,) = shop.sandbox.objects("webhook_endpoint")
     actions = [rule for rule in shop.sandbox.app.url_map.iter_rules() if "POST" in rule.methods]
     paths = [rule.rule for rule in actions if rule.rule.startswith("/dashboard/")]
-    assert len(paths) == 9
+    assert len(paths) == 10
     before = len(shop.sandbox.events()), len(shop.sandbox.deliveries())
     ids = {"payments": id, "events": event["id"], "endpoints": endpoint["id"]}
     for path in paths:
@@ -368,3 +369,43 @@ def test_a_list_of_very_many_is_as_quick_as_one_of_few(sandbox: Sandbox) -> None
     )
     assert "events_by_subject" in str(plan)
     assert "TEMP B-TREE" not in str(plan)
+
+
+def test_chaos_delivers_twice_until_it_ends_and_grants_once(
+    shop: Shop, dashboard: Dashboard
+) -> None:
+    answer = dashboard.press("/chaos", "/chaos", duplicate="2", reorder="on")
+    assert answer.headers["Location"] == "/dashboard/chaos?done=chaos"
+    assert shop.sandbox.courier.chaos == Chaos(duplicate=2, reorder=True)
+    shop.buy()
+    shop.sandbox.deliver_pending()
+    (first,) = shop.sandbox.events("checkout.session.completed")
+    assert [one.state for one in shop.sandbox.deliveries(first["id"])] == ["delivered"] * 2
+    shop.assert_ledger(1000)
+    assert 'name="duplicate" type="number" min="1" max="100" step="1" value="2"' in dashboard.get(
+        "/chaos"
+    )
+    answer = dashboard.press("/chaos", "/chaos")
+    assert answer.headers["Location"] == "/dashboard/chaos?done=calm"
+    assert shop.sandbox.courier.chaos == Chaos()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"duplicate": "0"}, "Duplicate must be from 1 to 100"),
+        ({"drop": "1.5"}, "Drop must be a share from 0 to 1"),
+        ({"drop": "nan"}, "Drop must be a share from 0 to 1"),
+        ({"parallel": "many"}, "parallel needs a number"),
+        ({"api_version": "newest"}, "Api_version must be like"),
+    ],
+)
+def test_chaos_that_makes_no_sense_says_why_and_changes_nothing(
+    sandbox: Sandbox, dashboard: Dashboard, changes: dict[str, str], problem: str
+) -> None:
+    answer = dashboard.press("/chaos", "/chaos", **changes)
+    assert answer.status_code == 400
+    assert problem in html.unescape(answer.text)
+    (typed,) = changes.values()
+    assert f'value="{typed}"' in answer.text
+    assert sandbox.courier.chaos == Chaos()

@@ -57,7 +57,7 @@ def test_every_page_of_the_dashboard_is_good_for_all(page: Page, shop: Shop) -> 
     completed = sandbox.events("checkout.session.completed")[0]["id"]
     endpoint = sandbox.objects("webhook_endpoint")[0]["id"]
     session = shop.open()
-    lists = ("payments", "sessions", "customers", "events", "deliveries", "endpoints")
+    lists = ("payments", "sessions", "customers", "events", "deliveries", "endpoints", "chaos")
     paths = [f"/{name}" for name in lists]
     paths += [f"/payments/{disputed}", f"/payments/{waiting}", f"/sessions/{session}"]
     paths += [f"/events/{completed}", f"/endpoints/{endpoint}", "/payments?done=refunded"]

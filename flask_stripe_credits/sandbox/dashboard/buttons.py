@@ -12,10 +12,12 @@ from werkzeug.wrappers import Response
 from ...money import Money
 from .. import disputes, events, refunds
 from ..acts import Acts
+from ..chaos import Chaos
 from ..deliveries import Courier
 from ..errors import ApiError, invalid, no_such
 from ..store import Json, Place
 from ..world import World
+from . import chaos_form
 from .pages import Pages
 
 # The merchant wants to see what the webhook did, but not to wait for one that is down.
@@ -96,6 +98,14 @@ class Buttons:
             self._acts.rotate_secret(id, keep_old_seconds=keep)
 
         return self._press("endpoint", id, act, "rotated")
+
+    def set_chaos(self) -> Response:
+        try:
+            self._courier.chaos = chaos_form.read(request.form)
+        except ApiError as error:
+            return self._pages.chaos(error.message)
+        calm = self._courier.chaos == Chaos()
+        return redirect(f"/dashboard/chaos?done={'calm' if calm else 'chaos'}", 303)
 
     def _press(
         self, page: str, id: str, act: Callable[[], Any], done: str, *, about: str | None = None

@@ -11,6 +11,7 @@ from flask import Response, abort, make_response, redirect, render_template, req
 from werkzeug.wrappers import Response as BaseResponse
 
 from .. import disputes, events, refunds, sessions
+from ..chaos import Chaos
 from ..deliveries import Courier
 from ..store import Json, Sql, Where
 from ..world import World
@@ -153,6 +154,9 @@ class Pages:
             secrets=hidden.get("secrets", []),
             old_until=hidden.get("old_until"),
         )
+
+    def chaos(self, problem: str | None = None) -> Response:
+        return self._page("chaos", problem, chaos=self._courier.chaos, calm=Chaos())
 
     def find(self) -> BaseResponse:
         id = _asked("id") or ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from flask import Blueprint, Flask, Response, redirect, render_template, request
@@ -68,10 +69,11 @@ def _add_pages(dashboard: Blueprint, pages: Pages) -> None:
     for name in ("payment", "session", "customer", "event", "endpoint"):
         dashboard.add_url_rule(f"/{name}s/<id>", name, getattr(pages, name))
     dashboard.add_url_rule("/find", "find", pages.find)
+    dashboard.add_url_rule("/chaos", "chaos", pages.chaos)
 
 
 def _add_buttons(dashboard: Blueprint, buttons: Buttons) -> None:
-    for path, press in {
+    presses: dict[str, Callable[..., BaseResponse]] = {
         "/payments/<id>/refund": buttons.refund,
         "/payments/<id>/dispute": buttons.dispute,
         "/payments/<id>/settle": buttons.settle_payment,
@@ -81,5 +83,7 @@ def _add_buttons(dashboard: Blueprint, buttons: Buttons) -> None:
         "/sessions/<id>/expire": buttons.expire,
         "/events/<id>/resend": buttons.resend,
         "/endpoints/<id>/rotate": buttons.rotate,
-    }.items():
+        "/chaos": buttons.set_chaos,
+    }
+    for path, press in presses.items():
         dashboard.add_url_rule(path, press.__name__, press, methods=["POST"])
