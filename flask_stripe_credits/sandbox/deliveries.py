@@ -31,12 +31,14 @@ class Attempt:
     :ivar seconds: how long it took.
     :ivar status: HTTP status of the answer, or None.
     :ivar error: why there was no answer, or None.
+    :ivar answer: the beginning of the answer's body, or None.
     """
 
     at: float
     seconds: float
     status: int | None
     error: str | None
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,8 @@ class Courier:
 
     def _attempts(self, delivery_id: int) -> tuple[Attempt, ...]:
         rows = self._world.store.query(
-            "SELECT at, seconds, status, error FROM attempts WHERE delivery = ? ORDER BY id",
+            "SELECT at, seconds, status, error, answer FROM attempts"
+            " WHERE delivery = ? ORDER BY id",
             delivery_id,
         )
         return tuple(Attempt(*row) for row in rows)
@@ -279,7 +282,7 @@ class Courier:
             self._finish(job, "canceled")
             return
         at, started = self._world.clock.time(), time.monotonic()
-        status, error = None, None
+        answer, error = None, None
         spoiled = self._spoiled(job)
         try:
             if spoiled is Spoiled.DROPPED:
@@ -287,16 +290,19 @@ class Courier:
             letter = letters.write(
                 self._world, job.event, job.endpoint, self._chaos, spoiled, self._sign_at()
             )
-            status = self._transport.send(letter, self._timeout_seconds)
+            answer = self._transport.send(letter, self._timeout_seconds)
         except OSError as problem:
             error = str(problem) or type(problem).__name__
-        if status is None and self._stopping.is_set():
+        if answer is None and self._stopping.is_set():
             self._finish(job, "pending")
             return
-        attempt = Attempt(at, time.monotonic() - started, status, error)
-        answer = status if status is not None else error
-        milliseconds = 1000 * attempt.seconds
-        about = (job.event["type"], job.endpoint["url"], answer, milliseconds)
+        seconds = time.monotonic() - started
+        if answer is None:
+            attempt = Attempt(at, seconds, None, error)
+        else:
+            attempt = Attempt(at, seconds, answer.status, None, answer.body)
+        came = attempt.status if attempt.status is not None else error
+        about = (job.event["type"], job.endpoint["url"], came, 1000 * seconds)
         logger.info("%s -> %s: %s (%.0f ms)", *about)
         self._keep(job, attempt)
 
@@ -304,13 +310,14 @@ class Courier:
         store = self._world.store
         with store.transaction():
             store.query(
-                "INSERT INTO attempts (delivery, at, seconds, status, error)"
-                " VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO attempts (delivery, at, seconds, status, error, answer)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
                 job.id,
                 attempt.at,
                 attempt.seconds,
                 attempt.status,
                 attempt.error,
+                attempt.answer,
             )
             failures = len(self._attempts(job.id))
             if attempt.status is not None and 200 <= attempt.status < 300:

@@ -59,7 +59,8 @@ CREATE TABLE IF NOT EXISTS attempts (
     at REAL NOT NULL,
     seconds REAL NOT NULL,
     status INTEGER,
-    error TEXT
+    error TEXT,
+    answer TEXT
 );
 CREATE INDEX IF NOT EXISTS attempts_by_delivery ON attempts (delivery);
 """
@@ -81,7 +82,7 @@ _SCHEMA += (
     " WHERE kind = 'event';\n"
 )
 # To be counted up whenever the schema changes: old files are thrown away, not converted.
-_VERSION = 2
+_VERSION = 3
 # Left behind by a process that died in the middle: nobody will finish these.
 _RECOVERY = """
 DELETE FROM idempotency WHERE status IS NULL;

@@ -20,11 +20,26 @@ class WebhookRequest:
     body: bytes
 
 
+# As much of an answer as its log keeps.
+LONGEST_BODY = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAnswer:
+    """What an endpoint answered.
+
+    :ivar body: the first 2,000 bytes of it, as text.
+    """
+
+    status: int
+    body: str = ""
+
+
 class Transport(Protocol):
     """How a webhook gets to its endpoint."""
 
-    def send(self, request: WebhookRequest, timeout_seconds: float) -> int:
-        """Return the HTTP status of the answer.
+    def send(self, request: WebhookRequest, timeout_seconds: float) -> WebhookAnswer:
+        """Return the answer.
 
         :raises OSError: when there was none in time.
         """
@@ -40,7 +55,7 @@ class HttpTransport:
         self._open: set[http.client.HTTPConnection] = set()
         self._lock = threading.Lock()
 
-    def send(self, request: WebhookRequest, timeout_seconds: float) -> int:
+    def send(self, request: WebhookRequest, timeout_seconds: float) -> WebhookAnswer:
         parts = urlsplit(request.url)
         secure = parts.scheme == "https"
         connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
@@ -54,7 +69,8 @@ class HttpTransport:
         deadline.start()
         try:
             connection.request("POST", path, body=request.body, headers=request.headers)
-            return connection.getresponse().status
+            response = connection.getresponse()
+            return WebhookAnswer(response.status, _beginning_of(response))
         except http.client.HTTPException as error:
             raise ConnectionError(f"no HTTP answer ({type(error).__name__})") from error
         finally:
@@ -68,6 +84,14 @@ class HttpTransport:
         with self._lock:
             for connection in self._open:
                 _cut(connection)
+
+
+def _beginning_of(response: http.client.HTTPResponse) -> str:
+    """For people only: what is broken off or comes too late doesn't change the answer."""
+    try:
+        return response.read(LONGEST_BODY).decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return ""
 
 
 def _cut(connection: http.client.HTTPConnection) -> None:

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import Client, TestResponse
 
-from ..sandbox.transport import WebhookRequest
+from ..sandbox.transport import LONGEST_BODY, WebhookAnswer, WebhookRequest
 
 # Such names can only be this machine, and nothing is ever looked up.
 API_BASE = "https://stripe.localhost"
@@ -67,8 +67,9 @@ class InProcessTransport:
     def __init__(self, app: Flask) -> None:
         self._app = app
 
-    def send(self, request: WebhookRequest, timeout_seconds: float) -> int:
-        return self.post(urlsplit(request.url).path, request.headers, request.body).status_code
+    def send(self, request: WebhookRequest, timeout_seconds: float) -> WebhookAnswer:
+        answer = self.post(urlsplit(request.url).path, request.headers, request.body)
+        return WebhookAnswer(answer.status_code, answer.get_data(as_text=True)[:LONGEST_BODY])
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes) -> TestResponse:
         """Deliver one body as the app's own test client would."""

@@ -13,7 +13,7 @@ from flask import Flask, request
 
 from flask_stripe_credits.errors import ConfigurationError
 from flask_stripe_credits.sandbox import Chaos, Sandbox
-from flask_stripe_credits.sandbox.transport import WebhookRequest
+from flask_stripe_credits.sandbox.transport import WebhookAnswer, WebhookRequest
 from flask_stripe_credits.testing import Delivered, StripeSandbox
 from flask_stripe_credits.testing.in_process import InProcessTransport
 
@@ -131,10 +131,10 @@ class Recorder:
     def __post_init__(self) -> None:
         self._all_here = threading.Barrier(self.together)
 
-    def send(self, request: WebhookRequest, timeout_seconds: float) -> int:
+    def send(self, request: WebhookRequest, timeout_seconds: float) -> WebhookAnswer:
         self._all_here.wait(5)
         self.bodies.append(json.loads(request.body))
-        return 200
+        return WebhookAnswer(200)
 
     def abort(self) -> None: ...
 

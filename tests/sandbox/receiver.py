@@ -17,10 +17,11 @@ class Received:
 
 
 class Receiver:
-    """Answers ``statuses`` one after the other, then 200 for ever."""
+    """Answers ``statuses`` one after the other, then 200 for ever; ``answers`` likewise."""
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
+        self.answers: list[bytes] = []
         self.received: Queue[Received] = Queue()
         self.before_answer: Callable[[], object] = lambda: None
         receiver = self
@@ -34,8 +35,10 @@ class Receiver:
                 self.send_response(status)
                 if status // 100 == 3:
                     self.send_header("Location", receiver.url + "/elsewhere")
-                self.send_header("Content-Length", "0")
+                answer = receiver.answers.pop(0) if receiver.answers else b""
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
+                self.wfile.write(answer)
 
             def log_message(self, *arguments: Any) -> None: ...
 

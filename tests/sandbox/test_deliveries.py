@@ -9,7 +9,7 @@ import pytest
 import stripe
 
 from flask_stripe_credits.sandbox import ApiError, Sandbox
-from flask_stripe_credits.sandbox.transport import WebhookRequest
+from flask_stripe_credits.sandbox.transport import LONGEST_BODY, WebhookAnswer, WebhookRequest
 
 from .conftest import new_client, open_session
 from .receiver import Receiver
@@ -22,12 +22,12 @@ class Recorder:
     statuses: list[int] = field(default_factory=list)
     sent: list[WebhookRequest] = field(default_factory=list)
 
-    def send(self, request: WebhookRequest, timeout_seconds: float) -> int:
+    def send(self, request: WebhookRequest, timeout_seconds: float) -> WebhookAnswer:
         self.sent.append(request)
         status = self.statuses.pop(0) if self.statuses else 200
         if status == 0:
             raise TimeoutError("timed out")
-        return status
+        return WebhookAnswer(status)
 
     def abort(self) -> None: ...
 
@@ -227,3 +227,15 @@ def test_events_are_listed_by_type_and_time(client: stripe.StripeClient, sandbox
     assert ([event.type for event in found.data], found.has_more) == (["charge.succeeded"], True)
     assert events.list({"created": {"lt": sandbox.clock.now() - 60}}).data == []
     assert events.retrieve(completed_id).request is not None
+
+
+def test_the_log_keeps_the_beginning_of_the_answer(sandbox: Sandbox, receiver: Receiver) -> None:
+    client = new_client(sandbox)
+    receiver.answers = [b'{"detail": "no usable secret"}', b"x" * 5_000]
+    sandbox.register_webhook(receiver.url, enabled_events=["customer.created"])
+    for _ in receiver.answers.copy():
+        client.v1.customers.create({})
+        sandbox.deliver_pending()
+    first, second = (delivery.attempts[0] for delivery in sandbox.deliveries())
+    assert (first.status, first.answer) == (200, '{"detail": "no usable secret"}')
+    assert second.answer == "x" * LONGEST_BODY
