@@ -104,23 +104,18 @@ class Gateway:
         return self._session(lambda: client.v1.checkout.sessions.expire(session_id))
 
     def list_refunds_of(self, payment_intent_id: str) -> list[Refund]:
-        """Return all refunds of one payment, none if Stripe doesn't know it. Tries once, for 3 s.
+        """Return all refunds of one payment, however many. Tries once, for 3 s.
 
         :raises GatewayUnavailable, GatewayRejected, GatewayKeyRefused, NotConfigured: as
             :meth:`create_checkout_session`.
         """
         client = self._client(impatient=True)
         params: Any = {"payment_intent": payment_intent_id, "limit": 100}
-        try:
-            found = self._call(
-                lambda: [
-                    refund.to_dict() for refund in client.v1.refunds.list(params).auto_paging_iter()
-                ]
-            )
-        except GatewayRejected as error:
-            if error.code == "resource_missing":
-                return []
-            raise
+        found = self._call(
+            lambda: [
+                refund.to_dict() for refund in client.v1.refunds.list(params).auto_paging_iter()
+            ]
+        )
         return [_read(Refund, refund) for refund in found]
 
     def retrieve_product(self, product_id: str) -> Product | None:

@@ -19,7 +19,7 @@ from flask import Flask
 
 from .config import Delivery
 from .delivery import deliver_in_transaction, deliver_outside
-from .errors import FulfillmentError, NoReceiver
+from .errors import FulfillmentError, NoReceiver, ReceiverFailed, StripeCreditsError
 from .facts import Decision, Row, lock_purchase
 from .snapshots import GrantSnapshot, PurchaseSnapshot
 from .state import AppState
@@ -100,7 +100,13 @@ def hand_over(state: AppState, app: Flask, claim: Claim) -> None:
             )
         _in_short_transaction(state, lambda uow: _mark_delivered(uow, claim.grant))
     else:
-        in_transaction(state, lambda uow: _hand_over_inside(uow, app, claim))
+        try:
+            in_transaction(state, lambda uow: _hand_over_inside(uow, app, claim))
+        except StripeCreditsError:
+            raise
+        except Exception as error:
+            # What a receiver left to the commit, e.g. a deferred constraint, fails there.
+            raise ReceiverFailed(f"the commit failed with {error!r}") from error
 
 
 def _in_short_transaction(state: AppState, work: Callable[[UnitOfWork], T]) -> T:

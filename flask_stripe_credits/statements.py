@@ -159,9 +159,20 @@ class Statements:
             | {
                 "attempts": events.c.attempts + 1,
                 "purchase_id": sa.func.coalesce(told.purchase_id, events.c.purchase_id),
-                # An operator's word is final, however often Stripe delivers it.
+                # An operator's word is final, however often Stripe delivers it; and what waits
+                # for one goes on waiting when another delivery of it fails.
                 "verdict": sa.case(
-                    (events.c.verdict == "dismissed", events.c.verdict), else_=told.verdict
+                    (
+                        sa.or_(
+                            events.c.verdict == "dismissed",
+                            sa.and_(
+                                told.verdict == "failed",
+                                events.c.verdict.in_(("review", "orphan")),
+                            ),
+                        ),
+                        events.c.verdict,
+                    ),
+                    else_=told.verdict,
                 ),
             },
         )

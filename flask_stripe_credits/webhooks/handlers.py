@@ -23,6 +23,9 @@ from ..state import AppState
 from ..stripe_objects import Charge, CheckoutSession, Dispute, Event, Refund
 from ..unit_of_work import UnitOfWork, in_transaction
 
+# The first API version in which refund.created, .updated and .failed tell of every refund.
+_REFUND_EVENTS_SINCE = "2024-10-28"
+
 Record = Callable[[UnitOfWork], Recorded]
 Handler = Callable[[AppState, Event], Record]
 
@@ -51,31 +54,49 @@ def _dispute(funds: Funds = Funds.NONE) -> Handler:
 def _charge_refunded(state: AppState, event: Event) -> Record:
     """A hint that the payment's refunds changed; today's API doesn't say which."""
     charge = Charge.from_payload(event.data_object)
-    refunds = _refunds_of(state, charge)
+    payment_intent_id = charge.payment_intent_id
+    if payment_intent_id is None:
+        refunds = []
+    elif charge.refunds is not None:
+        # Told with the charge they may lack the payment that the charge names.
+        refunds = [replace(told, payment_intent_id=payment_intent_id) for told in charge.refunds]
+    elif _is_known(state, event, payment_intent_id, charge.amount_refunded):
+        refunds = []
+    else:
+        refunds = _asked_for(state, payment_intent_id, charge.amount_refunded or 0)
     return lambda uow: record_refunds(uow, refunds)
 
 
-def _refunds_of(state: AppState, charge: Charge) -> list[Refund]:
-    payment_intent_id = charge.payment_intent_id
-    if payment_intent_id is None:
-        return []
-    if charge.refunds is not None:
-        # Told with the charge they may lack the payment that the charge names.
-        return [replace(refund, payment_intent_id=payment_intent_id) for refund in charge.refunds]
+def _is_known(
+    state: AppState, event: Event, payment_intent_id: str, amount_refunded: int | None
+) -> bool:
+    """Whether ``refund.created`` was faster.
+
+    Without that event a sum proves nothing: one refund may have failed and another been made.
+    """
+    if (event.api_version or "") < _REFUND_EVENTS_SINCE:
+        return False
     known = in_transaction(state, lambda uow: refunded_so_far(uow, payment_intent_id))
-    if charge.amount_refunded == known:
-        # refund.created was faster: no need to ask.
-        return []
+    return known == amount_refunded
+
+
+def _asked_for(state: AppState, payment_intent_id: str, amount_refunded: int) -> list[Refund]:
     try:
-        return state.gateway.list_refunds_of(payment_intent_id)
+        refunds = state.gateway.list_refunds_of(payment_intent_id)
     except GatewayKeyRefused:
         raise
     except GatewayRejected as error:
+        if error.code == "resource_missing":
+            # Not a payment of our account.
+            return []
         raise GatewayUnavailable(
             f"Stripe doesn't say what was refunded: {error}",
             code=error.code,
             request_id=error.request_id,
         ) from None
+    if sum(refund.amount or 0 for refund in refunds) < amount_refunded:
+        raise GatewayUnavailable("Stripe's list of refunds doesn't have the newest yet")
+    return refunds
 
 
 HANDLERS: dict[str, Handler] = {

@@ -154,3 +154,29 @@ def test_everything_was_delivered_before_switching_to_the_outbox(database_url: s
         table = host.credits.Grant.__table__
         undelivered = sa.select(sa.func.count()).where(table.c.delivered_at.is_(None))
         assert connection.scalar(undelivered) == 0
+
+
+def test_what_fails_at_the_commit_is_tried_again_later_and_ends_no_worker(
+    postgres_database_url: str,
+) -> None:
+    before = make_shop(postgres_database_url)
+
+    def leave_it_to_the_commit(session: Session) -> None:
+        session.execute(sa.text("INSERT INTO child VALUES (1)"))
+
+    host = make_host(postgres_database_url, receiver=leave_it_to_the_commit)
+    with host.app.app_context(), host.db.engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
+        connection.execute(
+            sa.text(
+                "CREATE TABLE child (parent_id INTEGER"
+                " REFERENCES parent DEFERRABLE INITIALLY DEFERRED)"
+            )
+        )
+    before.buy()
+    with host.app.app_context():
+        assert host.credits.deliver_due() == 0
+    (grant,) = host.grants()
+    assert (grant["delivered_at"], grant["attempts"]) == (None, 1)
+    assert "IntegrityError" in grant["last_error"]
+    assert grant["next_attempt_at"] > grant["created_at"]

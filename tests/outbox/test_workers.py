@@ -132,7 +132,7 @@ def test_C22_workers_killed_between_the_receiver_and_our_note_lose_and_double_no
 def test_C22_workers_killed_at_any_moment_lose_and_double_nothing(
     shop: Shop, tmp_path: Path
 ) -> None:
-    _, kills = _survive_kills(shop, tmp_path, purchases=10, kill_seconds=0.2)
+    _, kills = _survive_kills(shop, tmp_path, purchases=20, kill_seconds=0.1)
     assert kills >= 1
 
 

@@ -85,9 +85,10 @@ def main(url: str, manager: str, die_every: int, kill_seconds: float) -> int:
 
     host = make_host(url, receiver=take, tables=False, STRIPE_CREDITS_DELIVERY="outbox")
     running, kills = {_fork(host) for _ in range(WORKERS)}, 0
-    next_kill = time.monotonic() + kill_seconds
+    # The first at once, or quick workers might be done before it.
+    next_kill = time.monotonic()
     while running:
-        if kill_seconds and time.monotonic() > next_kill:
+        if kill_seconds and time.monotonic() >= next_kill:
             os.kill(random.choice(list(running)), signal.SIGKILL)
             next_kill = time.monotonic() + random.uniform(0, 2 * kill_seconds)
         child, status = os.waitpid(-1, os.WNOHANG)

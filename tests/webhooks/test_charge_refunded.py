@@ -52,9 +52,33 @@ def test_nothing_is_asked_when_all_of_it_is_known(asking: Host, stub: StripeStub
     asking.post_event(event("refund.created", refund("pi_1", 300)))
     assert asking.post_event(_charge(300)).status_code == 200
     assert (asking.ledger(), stub.requests) == ([1000, -300], [])
-    stub.answer(_list(refund("pi_1", 400)))
+    stub.answer(_list(refund("pi_1", 400), refund("pi_1", 300, status="failed")))
     asking.post_event(_charge(700))
     assert (asking.ledger(), len(stub.requests)) == ([1000, -300, -400], 1)
+
+
+def test_S10_a_list_that_lacks_the_newest_refund_is_asked_for_again(
+    asking: Host, stub: StripeStub
+) -> None:
+    first, second = refund("pi_1", 300), refund("pi_1", 400)
+    stub.answer(_list(first))
+    answer = asking.post_event(_charge(700))
+    assert (answer.status_code, asking.ledger()) == (503, [1000])
+    stub.answer(_list(first, second))
+    assert asking.post_event(_charge(700)).status_code == 200
+    assert asking.ledger() == [1000, -700]
+
+
+def test_B31_before_there_were_refund_events_a_sum_doesnt_say_which_refunds_it_is(
+    asking: Host, stub: StripeStub
+) -> None:
+    failing, other = refund("pi_1", 500), refund("pi_1", 500)
+    asking.post_event(event("charge.refund.updated", failing | {"status": "pending"}))
+    stub.answer(_list(failing | {"status": "failed"}, other))
+    old = _charge(500) | {"api_version": "2023-10-16"}
+    assert asking.post_event(old).status_code == 200
+    asking.post_event(event("charge.refund.updated", failing | {"status": "failed"}))
+    assert (asking.balance(), len(stub.requests)) == (500, 1)
 
 
 def test_B31_an_old_event_brings_its_refunds_along(asking: Host, stub: StripeStub) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import importlib.util
 import re
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from flask_stripe_credits.errors import DatabaseBusy
 from flask_stripe_credits.signals import webhook_received
+from flask_stripe_credits.webhooks import receive
 
 from ..hosts import Host, make_host
 from ..parallel import in_parallel
@@ -271,3 +274,24 @@ class TestWebhookReceived:
         assert int(answer.headers["Retry-After"]) > 0
         assert b"inbox" not in answer.data
         del kept
+
+
+@pytest.mark.parametrize("verdict", ["review", "orphan"])
+def test_E28_what_waits_for_an_operator_goes_on_waiting_when_another_delivery_fails(
+    host: Host, monkeypatch: pytest.MonkeyPatch, verdict: str
+) -> None:
+    purchase = host.add_purchase()
+    told = host.paid_event(purchase, id="cs_test_another")
+    if verdict == "orphan":
+        told["data"]["object"]["metadata"]["purchase_id"] = str(uuid.uuid4())
+        told["data"]["object"]["client_reference_id"] = None
+    assert host.post_event(told).json["verdict"] == verdict
+
+    def busy(*arguments: Any, **named: Any) -> None:
+        raise DatabaseBusy("the database gave up")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(receive, "settle", busy)
+        assert host.post_event(told).status_code == 503
+    (row,) = host.rows(host.credits.WebhookEvent)
+    assert (row["verdict"], row["error_class"], row["attempts"]) == (verdict, "DatabaseBusy", 2)
