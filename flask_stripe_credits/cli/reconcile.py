@@ -176,7 +176,7 @@ class _Printer:
             return
         compared = ", ".join(f"{number:,} {name}" for name, number in totals.compared.items())
         click.echo(f"compared: {compared or 'nothing'}")
-        click.echo(_verdict(totals) if finished else f"NOT FINISHED: {_verdict(totals)}")
+        click.echo(_verdict(totals) if finished else f"NOT FINISHED, so far: {_verdict(totals)}")
         if totals.to_repair and self.only_plan:
             live = " --live" if self.live else ""
             click.echo(f"to repair it: `flask credits reconcile --apply{live}`")

@@ -159,7 +159,7 @@ def test_what_was_done_before_a_long_outage_stays_and_the_next_run_does_the_rest
     fail_after_first_page(stripe, 429, times=50)
     result = run(shop, "--apply")
     assert result.exit_code == 1
-    assert "NOT FINISHED: 2 repaired (+2000 -0 credits)" in result.output
+    assert "NOT FINISHED, so far: 2 repaired (+2000 -0 credits)" in result.output
     assert "Error: Stripe is not available (RateLimitError)" in result.output
     assert shop.ledger() == [1000] * 2
     stripe.faults.clear()
