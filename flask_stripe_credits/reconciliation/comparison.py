@@ -9,6 +9,7 @@ from typing import Any
 
 from ..config import Settings
 from ..facts import (
+    Decision,
     Recorded,
     Reversals,
     Row,
@@ -103,7 +104,9 @@ def _what_is_new(
         return _finding(known, Kind.CONTRADICTION, text, session)
     row = {**known.row, **recorded.changes}
     due = judge.due(row, _sum(known.reversals, elsewhere), known.posted)
-    if not due and not recorded.changes:
+    dismissed = known.row["review_decision"] == Decision.DISMISSED
+    if not due and (dismissed or not recorded.changes):
+        # What was dismissed is decided, whatever else Stripe says of it.
         return _result(known, session)
     kind, text = _told(known, session, recorded, due)
     return replace(_finding(known, kind, text, session), credits=due)
