@@ -287,7 +287,7 @@ class Gateway:
             return call()
         except stripe.StripeError as error:
             # Stripe's exceptions carry bodies and headers, and its messages parts of keys.
-            raise _translated(error) from None
+            raise _translated(error, self._settings.api_base) from None
         except (AttributeError, TypeError, ValueError) as error:
             # The library takes whatever comes back for JSON of Stripe's.
             logger.error("Stripe's answer can't be read: %s", type(error).__name__)
@@ -353,7 +353,7 @@ def _session_for(api_base: str | None) -> Any:
     return session
 
 
-def _translated(error: stripe.StripeError) -> Exception:
+def _translated(error: stripe.StripeError, api_base: str | None) -> Exception:
     import stripe
 
     status, request_id = error.http_status, error.request_id
@@ -364,9 +364,13 @@ def _translated(error: stripe.StripeError) -> Exception:
         return GatewayKeyRefused("Stripe refused the API key", code=code, request_id=request_id)
     if isinstance(error, (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError)):
         answered = status is not None and status >= 500
-        logger.warning("Stripe unavailable: %s %s (request %s)", status, code, request_id)
+        name = type(error).__name__
+        logger.warning("Stripe unavailable: %s %s %s (request %s)", name, status, code, request_id)
+        where = ""
+        if status is None and api_base is not None:
+            where = f": no answer from STRIPE_CREDITS_API_BASE, {api_base}"
         return GatewayUnavailable(
-            f"Stripe is not available ({type(error).__name__})",
+            f"Stripe is not available ({name}){where}",
             code=code,
             request_id=request_id,
             answered=answered,
