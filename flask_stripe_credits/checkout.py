@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import sqlalchemy as sa
-from flask import Flask, current_app
+from flask import Flask
 
 from .catalog import find_active_package
 from .checkout_limits import claim_superseded, is_unclaimed, make_room, refuse_too_many
@@ -32,7 +32,7 @@ from .fulfillment import fulfill
 from .origins import origin_of
 from .signals import purchase_created
 from .snapshots import PurchaseSnapshot
-from .state import AppState
+from .state import AppState, current_app_object
 from .stripe_objects import CheckoutSession
 from .unit_of_work import UnitOfWork, in_transaction
 
@@ -328,7 +328,7 @@ def _store_session(uow: UnitOfWork, claimed: Row, session: CheckoutSession) -> _
     }
     uow.execute(uow.sql.update_purchase, {"purchase_key": row["id"], **changes})
     purchase = PurchaseSnapshot.of({**row, **changes})
-    app: Flask = cast(Any, current_app)._get_current_object()
+    app = current_app_object()
     uow.after_commit(lambda: _told(app, purchase))
     return _Stored(OpenedCheckout(purchase, created=True), claim_superseded(uow, row))
 

@@ -31,9 +31,9 @@ from .facts import (
     results_of,
     target,
 )
-from .notices import current_app_object, tell_flag, tell_status
+from .notices import tell_flag, tell_status
 from .snapshots import GrantSnapshot, PurchaseSnapshot
-from .state import AppState
+from .state import AppState, current_app_object
 from .unit_of_work import UnitOfWork, in_transaction
 
 logger = logging.getLogger(__name__)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, cast
-
-from flask import Flask, current_app
+from typing import Any
 
 from .facts import PurchaseStatus, Recorded, Verdict
 from .signals import purchase_expired, purchase_failed, purchase_flagged
 from .snapshots import PurchaseSnapshot
+from .state import current_app_object
 from .unit_of_work import UnitOfWork
 
 logger = logging.getLogger(__name__)
@@ -79,8 +78,3 @@ def _audit(
             "details": {**details, "cause": cause},
         },
     )
-
-
-def current_app_object() -> Flask:
-    """The app itself, as signals need it, and not the proxy ``current_app``."""
-    return cast(Any, current_app)._get_current_object()  # type: ignore[no-any-return]

@@ -58,7 +58,12 @@ def current_state() -> AppState:
 
     :raises ConfigurationError: when ``StripeCredits`` isn't initialised on it.
     """
-    return state_of(cast(Any, current_app)._get_current_object())
+    return state_of(current_app_object())
+
+
+def current_app_object() -> Flask:
+    """The app itself, as signals need it, and not the proxy ``current_app``."""
+    return cast(Any, current_app)._get_current_object()  # type: ignore[no-any-return]
 
 
 def state_of(app: Flask) -> AppState:

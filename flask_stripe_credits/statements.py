@@ -16,15 +16,19 @@ from .models import Models
 
 _INSERT = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
+# The ranks of ``live_rank`` that decide about money: failed or canceled, and funds withdrawn.
+FIRST_DEAD_REFUND = 30
+WITHDRAWN = range(10, 20)
+
 
 def refund_is_live(rank: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     """Whether the money of a refund goes back: pending or succeeded, not failed or canceled."""
-    return rank < 30
+    return rank < FIRST_DEAD_REFUND
 
 
 def dispute_is_live(rank: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     """Whether the money of a dispute was withdrawn and not returned."""
-    return rank.between(10, 19)
+    return rank.between(WITHDRAWN.start, WITHDRAWN.stop - 1)
 
 
 def _newest(insert: Any, table: sa.Table, key: str) -> Any:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from ..statements import FIRST_DEAD_REFUND, WITHDRAWN
 from ..stripe_objects import Dispute, Refund
 from ..unit_of_work import UnitOfWork
 from .recorded import (
@@ -79,7 +80,7 @@ def refund_rank(refund: Refund) -> int | None:
 
 def refund_takes(rank: int | None) -> bool:
     """Whether the money of a refund goes back: pending or succeeded, not failed or canceled."""
-    return rank is not None and rank < 30
+    return rank is not None and rank < FIRST_DEAD_REFUND
 
 
 def dispute_rank(dispute: Dispute, funds: Funds = Funds.NONE) -> int:
@@ -94,7 +95,7 @@ def dispute_rank(dispute: Dispute, funds: Funds = Funds.NONE) -> int:
 
 def dispute_takes(rank: int) -> bool:
     """Whether the money of a dispute was withdrawn and not returned."""
-    return rank // 10 == Funds.WITHDRAWN
+    return rank in WITHDRAWN
 
 
 def record_refunds(uow: UnitOfWork, refunds: Sequence[Refund]) -> Recorded:

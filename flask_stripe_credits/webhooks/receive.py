@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, cast
 
 import sqlalchemy as sa
-from flask import Flask, current_app
 
 from ..errors import (
     FulfillmentError,
@@ -18,7 +16,7 @@ from ..errors import (
 from ..facts import Recorded, Verdict
 from ..fulfillment import settle
 from ..signals import webhook_received
-from ..state import AppState
+from ..state import AppState, current_app_object
 from ..strict_json import MalformedJSON, parse_json
 from ..stripe_objects import Event
 from ..unit_of_work import UnitOfWork, in_transaction
@@ -86,7 +84,7 @@ def _log_malformed(error: Exception) -> None:
 
 
 def _tell_host(event: Event) -> None:
-    app: Flask = cast(Any, current_app)._get_current_object()
+    app = current_app_object()
     try:
         webhook_received.send(app, event=event.payload)
     except Exception as error:
