@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 Loader = TypeVar("Loader", bound=Callable[[], object])
+Check = TypeVar("Check", bound=Callable[[], bool])
 ParamsHook = TypeVar(
     "ParamsHook", bound=Callable[[PurchaseSnapshot, dict[str, Any]], Mapping[str, Any]]
 )
@@ -174,6 +176,23 @@ class StripeCredits:
         text of 1 to 255 characters and compared exactly.
         """
         self._callbacks.user_id_loader = function
+        return function
+
+    def admin_check(self, function: Check) -> Check:
+        """Let ``function`` say whether the signed-in user is an administrator: True, or not.
+
+        Administrators see everybody's purchases, refund, decide and edit packages, under
+        ``<STRIPE_CREDITS_URL_PREFIX>/admin`` and on the operator's pages. Without this function
+        nobody is one. It is only asked about somebody who is signed in, whose id goes into the
+        audit log as the one who acted; anything but True is a no.
+
+        :raises ConfigurationError: for a coroutine function, whose every answer would be a yes.
+        """
+        if inspect.iscoroutinefunction(function):
+            raise ConfigurationError(
+                f"admin_check {function.__qualname__} must be an ordinary function, not async"
+            )
+        self._callbacks.admin_check = function
         return function
 
     def checkout_session_params(self, function: ParamsHook) -> ParamsHook:

@@ -27,6 +27,7 @@ class Callbacks:
     """The host's functions, set by decorators of :class:`~.extension.StripeCredits`."""
 
     user_id_loader: Callable[[], object] | None = None
+    admin_check: Callable[[], object] | None = None
     checkout_session_params: (
         Callable[[PurchaseSnapshot, CheckoutParams], Mapping[str, Any]] | None
     ) = None
