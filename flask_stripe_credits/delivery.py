@@ -26,7 +26,7 @@ def deliver_in_transaction(uow: UnitOfWork, app: Flask, grant: GrantSnapshot) ->
     :raises NoReceiver, ReceiverFailed: nobody took the grant; nothing may be kept.
     :raises Refuse: a receiver can never take it.
     """
-    signal = _signal_for(grant)
+    signal = signal_for(grant.sequence, grant.credits)
     started = time.perf_counter()
     try:
         with uow.host_session() as session:
@@ -55,7 +55,7 @@ def deliver_outside(state: AppState, app: Flask, grant: GrantSnapshot) -> None:
     :raises NoReceiver, ReceiverFailed: nobody took the grant, as far as can be told.
     :raises Refuse: a receiver can never take it.
     """
-    signal = _signal_for(grant)
+    signal = signal_for(grant.sequence, grant.credits)
     registry = state.db.session.registry
     before = registry() if registry.has() else None
     registry.clear()
@@ -94,10 +94,15 @@ def _check_answers(signal: NamedSignal, grant: GrantSnapshot, answers: list[obje
             )
 
 
-def _signal_for(grant: GrantSnapshot) -> NamedSignal:
-    if grant.sequence == 1:
+def signal_for(sequence: int, credits: int) -> NamedSignal:
+    """Return the signal by which a grant is handed over.
+
+    :param sequence: which of its purchase's grants it is, from 1.
+    :param credits: signed.
+    """
+    if sequence == 1:
         return purchase_completed
-    return purchase_restored if grant.credits > 0 else purchase_reversed
+    return purchase_restored if credits > 0 else purchase_reversed
 
 
 def tell_committed(app: Flask, grant: GrantSnapshot) -> None:

@@ -185,6 +185,17 @@ class NoReceiver(FulfillmentError):
         self.signal_name = signal_name
 
 
+class InvalidFilter(StripeCreditsError):
+    """A search for purchases asks for what can't be.
+
+    :ivar field: the field of :class:`.purchase_search.PurchaseFilter`.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}")
+        self.field = field
+
+
 class ReviewError(StripeCreditsError):
     """What an operator decided can't be, or was decided before; nothing was changed."""
 
