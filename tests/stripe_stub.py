@@ -14,7 +14,7 @@ import pytest
 import stripe as stripe_library
 from stripe import _http_client
 
-from flask_stripe_credits import gateway
+from flask_stripe_credits.gateway import connection
 from flask_stripe_credits.sandbox import Sandbox
 
 from .described import described
@@ -100,9 +100,9 @@ def stripe(_running_sandbox: Sandbox) -> Iterator[Sandbox]:
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have what waits for Stripe in production wait for next to nothing."""
-    monkeypatch.setattr(gateway, "CONNECT_TIMEOUT_SECONDS", 1.0)
-    monkeypatch.setattr(gateway, "READ_TIMEOUT_SECONDS", 0.4)
-    monkeypatch.setattr(gateway, "IMPATIENT_TIMEOUT_SECONDS", 0.6)
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(connection, "READ_TIMEOUT_SECONDS", 0.4)
+    monkeypatch.setattr(connection, "IMPATIENT_TIMEOUT_SECONDS", 0.6)
     monkeypatch.setattr(_http_client.HTTPClient, "INITIAL_DELAY", 0.02)
     monkeypatch.setattr(stripe_library, "api_key", None)
 

@@ -15,7 +15,7 @@ import pytest
 import stripe as stripe_library
 from stripe import _http_client
 
-from flask_stripe_credits import checkout_limits, gateway
+from flask_stripe_credits import checkout_limits
 from flask_stripe_credits.config import read_settings
 from flask_stripe_credits.errors import (
     GatewayError,
@@ -24,7 +24,7 @@ from flask_stripe_credits.errors import (
     GatewayUnavailable,
     NotConfigured,
 )
-from flask_stripe_credits.gateway import Gateway
+from flask_stripe_credits.gateway import Gateway, connection
 from flask_stripe_credits.sandbox import Sandbox
 
 from .payloads import new_api_key
@@ -85,7 +85,7 @@ CALLS: dict[str, Callable[[Gateway], object]] = {
 
 
 def test_every_public_call_is_in_this_table() -> None:
-    public = {name for name in vars(Gateway) if not name.startswith("_")}
+    public = {name for name in dir(Gateway) if not name.startswith("_")}
     assert public == set(CALLS)
 
 
@@ -177,14 +177,15 @@ def test_S12_D07_all_that_one_request_may_wait_for_stays_below_a_workers_timeout
     program = """
 import random, json
 from stripe import RequestsClient
-from flask_stripe_credits import checkout, checkout_limits, gateway
+from flask_stripe_credits import checkout, checkout_limits
+from flask_stripe_credits.gateway import connection
 client = RequestsClient()
 random.uniform = lambda low, high: high
-sleeps = sum(client._sleep_time_seconds(n + 1) for n in range(gateway.MAX_NETWORK_RETRIES))
-tries = (gateway.MAX_NETWORK_RETRIES + 1) * (
-    gateway.CONNECT_TIMEOUT_SECONDS + gateway.READ_TIMEOUT_SECONDS
+sleeps = sum(client._sleep_time_seconds(n + 1) for n in range(connection.MAX_NETWORK_RETRIES))
+tries = (connection.MAX_NETWORK_RETRIES + 1) * (
+    connection.CONNECT_TIMEOUT_SECONDS + connection.READ_TIMEOUT_SECONDS
 )
-room = checkout_limits.LONGEST_MAKING_ROOM_SECONDS + gateway.IMPATIENT_TIMEOUT_SECONDS
+room = checkout_limits.LONGEST_MAKING_ROOM_SECONDS + connection.IMPATIENT_TIMEOUT_SECONDS
 print(json.dumps([tries + sleeps, room, checkout.LEASE.total_seconds()]))
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -349,8 +350,8 @@ def test_F16_I13_the_librarys_own_log_is_quiet_unless_the_host_chose_a_level(
 
 
 def test_constants_are_what_the_tests_make_small() -> None:
-    assert gateway.MAX_NETWORK_RETRIES == 2
-    assert gateway.READ_TIMEOUT_SECONDS < 1
+    assert connection.MAX_NETWORK_RETRIES == 2
+    assert connection.READ_TIMEOUT_SECONDS < 1
     assert _http_client.HTTPClient.INITIAL_DELAY < 0.1
     assert checkout_limits.LONGEST_MAKING_ROOM_SECONDS == 1.0
 

@@ -147,7 +147,7 @@ def _patch_statements(steps: Steps) -> None:
 
 def reach_every_call(steps: Steps) -> None:
     """Make every call of a function of the package a step, in this process and from now on."""
-    package = str(Path(gateway.__file__).parent)
+    package = str(Path(unit_of_work.__file__).parent)
 
     def note(frame: FrameType, event: str, argument: object) -> None:
         code = frame.f_code

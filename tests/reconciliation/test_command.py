@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from flask_stripe_credits import gateway
 from flask_stripe_credits.cli import reconcile as command
+from flask_stripe_credits.gateway import connection
 from flask_stripe_credits.sandbox import Sandbox
 
 from ..hosts import Host
@@ -140,7 +140,7 @@ def test_F25_a_live_key_reads_live_and_says_so(
 def test_an_outage_in_the_middle_is_waited_for(
     shop: Host, stripe: Sandbox, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr(gateway, "PAGE_SIZE", 2)
+    monkeypatch.setattr(connection, "PAGE_SIZE", 2)
     for number in range(5):
         buy_and_pay(shop, stripe, f"user {number}")
     fail_after_first_page(stripe, status, times=3)
@@ -153,7 +153,7 @@ def test_an_outage_in_the_middle_is_waited_for(
 def test_what_was_done_before_a_long_outage_stays_and_the_next_run_does_the_rest(
     shop: Host, stripe: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "PAGE_SIZE", 2)
+    monkeypatch.setattr(connection, "PAGE_SIZE", 2)
     for number in range(5):
         buy_and_pay(shop, stripe, f"user {number}")
     fail_after_first_page(stripe, 429, times=50)
@@ -183,7 +183,7 @@ def fail_after_first_page(stripe: Sandbox, status: int, *, times: int) -> None:
 def test_A18_what_is_bought_while_the_list_is_read_moves_nothing(
     shop: Host, stripe: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "PAGE_SIZE", 2)
+    monkeypatch.setattr(connection, "PAGE_SIZE", 2)
     for number in range(5):
         buy_and_pay(shop, stripe, f"user {number}")
 

@@ -1,0 +1,49 @@
+"""What Stripe's refusals and failures become: our errors, without bodies, headers and keys."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ..errors import GatewayKeyRefused, GatewayRejected, GatewayUnavailable
+
+if TYPE_CHECKING:
+    import stripe
+
+logger = logging.getLogger(__name__)
+
+
+def translated(error: stripe.StripeError, api_base: str | None) -> Exception:
+    """Return our error for one of the library's, and log it.
+
+    :param api_base: where Stripe was looked for, when it isn't Stripe's own address.
+    """
+    import stripe
+
+    status, request_id = error.http_status, error.request_id
+    detail = error.error
+    code = getattr(detail, "code", None) or error.code or getattr(detail, "type", None)
+    if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
+        logger.error("Stripe refused the API key (request %s)", request_id)
+        return GatewayKeyRefused("Stripe refused the API key", code=code, request_id=request_id)
+    if isinstance(error, (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError)):
+        answered = status is not None and status >= 500
+        name = type(error).__name__
+        logger.warning("Stripe unavailable: %s %s %s (request %s)", name, status, code, request_id)
+        where = ""
+        if status is None and api_base is not None:
+            where = f": no answer from STRIPE_CREDITS_API_BASE, {api_base}"
+        return GatewayUnavailable(
+            f"Stripe is not available ({name}){where}",
+            code=code,
+            request_id=request_id,
+            answered=answered,
+        )
+    param = getattr(detail, "param", None)
+    logger.error("Stripe rejected %s: %s (request %s)", param, code, request_id)
+    return GatewayRejected(
+        f"Stripe rejected the request: {code or type(error).__name__}"
+        + (f" ({param})" if param else ""),
+        code=code,
+        request_id=request_id,
+    )
