@@ -13,11 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from .config import Secret
 from .errors import MalformedEvent
 
 SITE_MARKER = "flask_stripe_credits"
 PURCHASE_MARKER = "purchase_id"
 PACKAGE_MARKER = "package_code"
+# Which signing secret of an endpoint was handed over: a part of its SHA-256.
+FINGERPRINT_MARKER = "secret_fingerprint"
 
 _STRIPE_ID = re.compile(r"[A-Za-z0-9_]{1,255}\Z")
 _EVENT_TYPE = re.compile(r"[a-z0-9_.]{1,255}\Z")
@@ -242,6 +245,58 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookEndpoint:
+    """A webhook endpoint: where Stripe sends which events.
+
+    :ivar enabled_events: types of events, or ``*`` for all.
+    :ivar api_version: the version that events are written in; None: the account's default.
+    :ivar site: the installation that our marker names, None without a marker.
+    :ivar secret_fingerprint: of the signing secret that was handed over, as our marker tells.
+    :ivar secret: the signing secret; only the answer to its creation tells it.
+    """
+
+    id: str
+    url: str | None
+    status: str | None
+    enabled_events: tuple[str, ...]
+    api_version: str | None
+    livemode: bool | None
+    created: dt.datetime | None
+    site: str | None
+    secret_fingerprint: str | None
+    # Never shown: not in a log, not in an error tracker.
+    secret: Secret | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_payload(cls, payload: object) -> WebhookEndpoint:
+        """Read an endpoint from Stripe's JSON.
+
+        :raises MalformedEvent: when it has no id.
+        """
+        if not isinstance(payload, Mapping):
+            raise MalformedEvent("the webhook endpoint is not an object")
+        metadata = _mapping(payload, "metadata")
+        secret = _text(payload, "secret")
+        return cls(
+            id=stripe_id(payload, "id"),
+            url=_text(payload, "url"),
+            status=_text(payload, "status"),
+            enabled_events=_texts(payload, "enabled_events"),
+            api_version=_text(payload, "api_version"),
+            livemode=_boolean(payload, "livemode"),
+            created=_time(payload, "created"),
+            site=_text(metadata, SITE_MARKER),
+            secret_fingerprint=_text(metadata, FINGERPRINT_MARKER),
+            secret=Secret(secret) if secret else None,
+        )
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether Stripe sends events there."""
+        return self.status == "enabled"
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A snapshot event.
 
@@ -336,6 +391,13 @@ def _text(payload: Mapping[str, Any], key: str) -> str | None:
     if not isinstance(value, str) or not value or len(value) > 5_000:
         return None
     return value if value.isprintable() else None
+
+
+def _texts(payload: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    values = payload.get(key)
+    if not isinstance(values, list):
+        return ()
+    return tuple(value for value in values if isinstance(value, str))
 
 
 def _boolean(payload: Mapping[str, Any], key: str) -> bool | None:

@@ -81,6 +81,12 @@ CALLS: dict[str, Callable[[Gateway], object]] = {
     "retrieve_price": lambda g: g.retrieve_price("price_1"),
     "find_price_by_lookup_key": lambda g: g.find_price_by_lookup_key("x"),
     "create_price": lambda g: g.create_price({"currency": "usd"}, idempotency_key="k"),
+    "list_webhook_endpoints": lambda g: g.list_webhook_endpoints(),
+    "create_webhook_endpoint": lambda g: g.create_webhook_endpoint(
+        {"url": "https://shop.test", "enabled_events": ["*"]}, idempotency_key="k"
+    ),
+    "update_webhook_endpoint": lambda g: g.update_webhook_endpoint("we_1", {"disabled": True}),
+    "delete_webhook_endpoint": lambda g: g.delete_webhook_endpoint("we_1"),
 }
 
 
@@ -136,6 +142,7 @@ def test_a_missing_product_or_price_is_none_and_a_missing_session_an_error(
     assert found.find_checkout_session("cs_1") is None
     assert found.page_refunds_of("pi_1").items == found.page_disputes_of("pi_1").items == []
     assert found.has_payment_failed("pi_1") is False
+    assert found.delete_webhook_endpoint("we_1") is False
     error = error_of(CALLS["retrieve_checkout_session"], found)
     assert isinstance(error, GatewayRejected)
     assert error.code == "resource_missing"

@@ -10,11 +10,12 @@ from .answers import Listed, Page
 from .catalog import Catalog
 from .checkout_sessions import CheckoutSessions
 from .reversals import Reversals
+from .webhook_endpoints import WebhookEndpoints
 
 __all__ = ["Gateway", "Listed", "Page"]
 
 
-class Gateway(CheckoutSessions, Catalog, Reversals):
+class Gateway(CheckoutSessions, Catalog, Reversals, WebhookEndpoints):
     """Stripe, as one app with one key sees it. Safe to share between threads.
 
     :param http_client: what carries the library's requests; None for connections of our own.

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ..errors import GatewayRejected, MalformedEvent
-from ..stripe_objects import CheckoutSession, Dispute, Price, Product, Refund
+from ..stripe_objects import CheckoutSession, Dispute, Price, Product, Refund, WebhookEndpoint
 
-Entry = TypeVar("Entry", CheckoutSession, Dispute, Price, Product, Refund)
-Listed = TypeVar("Listed", CheckoutSession, Dispute, Refund)
+Entry = TypeVar("Entry", CheckoutSession, Dispute, Price, Product, Refund, WebhookEndpoint)
+Listed = TypeVar("Listed", CheckoutSession, Dispute, Refund, WebhookEndpoint)
 
 
 @dataclass(frozen=True, slots=True)
