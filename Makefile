@@ -5,11 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 DEMO_READY := $(VENV)/.demo-installed
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup
+# Two workers a core, since the tests wait about half of their time: for processes, disks, locks.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 LOWEST := .venv-lowest
 LOWEST_READY := $(LOWEST)/.installed
 LOWEST_TESTS ?= tests/test_*.py tests/webhooks tests/web tests/sandbox
-# One worker a core; `make test PYTEST_ARGS="-x tests/web"` passes anything else on.
+# `make test PYTEST_ARGS="-x tests/web"` passes anything else on.
 PYTEST_ARGS ?=
 COVERAGE := $(if $(COV),--cov --cov-report=term-missing:skip-covered)
 
@@ -33,7 +35,7 @@ test-fast: $(READY) ## Run the suite without browsers and without building wheel
 	$(PYTEST) -m "not browser and not packaging" $(COVERAGE) $(PYTEST_ARGS)
 
 test-lowest: $(LOWEST_READY) ## Run the core tests with the lowest versions that pyproject.toml allows
-	$(LOWEST)/bin/python -m pytest -n auto -p no:cacheprovider $(LOWEST_TESTS) $(PYTEST_ARGS)
+	$(LOWEST)/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider $(LOWEST_TESTS) $(PYTEST_ARGS)
 
 test-outside: $(READY) ## Hold the sandbox against what Stripe publishes (fetches it; skipped without a network)
 	$(BIN)/python -m pytest --outside -rs $(PYTEST_ARGS)
