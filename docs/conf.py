@@ -28,5 +28,5 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(flask|flask_sqlalchemy|flask_wtf|sqlalchemy|stripe|werkzeug)\..*"),
     (r"py:.*", r"(Decimal|Exception|Flask|Mapping|SQLAlchemy|ValueError|dt\.datetime)"),
     # Type variables, and the names of attributes in the docstrings of our own classes.
-    (r"py:.*", r"(.*\.)?(F|Loader|Check|ParamsHook|Models|build_models|TypeVar)"),
+    (r"py:.*", r"(.*\.)?(F|Loader|BalanceLoader|Check|ParamsHook|Models|build_models|TypeVar)"),
 ]

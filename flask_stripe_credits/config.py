@@ -71,6 +71,7 @@ class Settings:
     :ivar secret_key: None when missing or a placeholder; ``problems`` says which.
     :ivar livemode: the mode of the API key; None without a usable one.
     :ivar webhook_secrets: the usable ones, in the order given.
+    :ivar pages: URL prefix of the pages, None when they are off.
     :ivar problems: setting name → what is wrong with it, for ``doctor`` and the log.
     """
 
@@ -93,6 +94,7 @@ class Settings:
     automatic_tax: bool
     allow_free: bool
     public_packages: bool
+    pages: str | None
     problems: Mapping[str, str] = field(default_factory=dict)
 
     def require_secret_key(self) -> Secret:
@@ -140,15 +142,16 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.env
     problems: dict[str, str] = {}
     secret_key, livemode = _read_secret_key(source, problems)
     _check_publishable_key(source, livemode)
-    base_url = _base_url(source)
+    base_url, url_prefix = _base_url(source), _url_prefix(source)
+    pages = _pages(source, url_prefix)
     return Settings(
         secret_key=secret_key,
         webhook_secrets=_read_webhook_secrets(source, problems),
         livemode=livemode,
-        url_prefix=_url_prefix(source),
+        url_prefix=url_prefix,
         base_url=base_url,
-        success_url=source.text("STRIPE_CREDITS_SUCCESS_URL"),
-        cancel_url=source.text("STRIPE_CREDITS_CANCEL_URL"),
+        success_url=source.text("STRIPE_CREDITS_SUCCESS_URL") or _return_page(pages),
+        cancel_url=source.text("STRIPE_CREDITS_CANCEL_URL") or _return_page(pages, "?left=1"),
         allowed_redirect_origins=_origins(source, base_url),
         site=_site(source, base_url),
         api_base=_api_base(source),
@@ -167,6 +170,7 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.env
         automatic_tax=source.boolean("STRIPE_CREDITS_AUTOMATIC_TAX"),
         allow_free=source.boolean("STRIPE_CREDITS_ALLOW_FREE"),
         public_packages=source.boolean("STRIPE_CREDITS_PUBLIC_PACKAGES"),
+        pages=pages,
         problems=problems,
     )
 
@@ -185,6 +189,7 @@ _NAMES = frozenset(
         "DELIVERY",
         "MAX_OPEN_SESSIONS",
         "MAX_SESSIONS_PER_HOUR",
+        "PAGES",
         "PUBLIC_PACKAGES",
         "SESSION_EXPIRES_SECONDS",
         "SITE",
@@ -394,6 +399,30 @@ def _url_prefix(source: _Source) -> str:
             f"like /api/v1/billing/credits, not {value!r}"
         )
     return value
+
+
+def _pages(source: _Source, url_prefix: str) -> str | None:
+    key = "STRIPE_CREDITS_PAGES"
+    if source.raw(key) is False:
+        return None
+    value = source.text(key)
+    if value is None:
+        return None
+    if not _URL_PREFIX.match(value):
+        raise ConfigurationError(
+            f"{key} must start with a slash, end without one and hold plain path segments, "
+            f"like /credits, not {value!r}"
+        )
+    if f"{value}/".startswith(f"{url_prefix}/") or f"{url_prefix}/".startswith(f"{value}/"):
+        raise ConfigurationError(
+            f"{key} ({value}) and STRIPE_CREDITS_URL_PREFIX ({url_prefix}) must be apart: "
+            "neither may lie inside the other"
+        )
+    return value
+
+
+def _return_page(pages: str | None, query: str = "") -> str | None:
+    return None if pages is None else f"{pages}/purchases/{{PURCHASE_ID}}{query}"
 
 
 def _is_bare(url: str) -> bool:

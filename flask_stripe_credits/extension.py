@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from flask import Flask
@@ -35,12 +36,14 @@ from .signals import purchase_completed, purchase_restored, purchase_reversed
 from .snapshots import PurchaseSnapshot
 from .state import EXTENSION_KEY, AppState, Callbacks, current_state
 from .web.api import make_blueprint
+from .web.pages import make_pages
 
 logger = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 Loader = TypeVar("Loader", bound=Callable[[], object])
 Check = TypeVar("Check", bound=Callable[[], bool])
+BalanceLoader = TypeVar("BalanceLoader", bound=Callable[[str], int | Decimal | None])
 ParamsHook = TypeVar(
     "ParamsHook", bound=Callable[[PurchaseSnapshot, dict[str, Any]], Mapping[str, Any]]
 )
@@ -103,8 +106,9 @@ class StripeCredits:
 
         Reads every setting of ``docs/reference/configuration.md`` once: later changes of
         ``app.config`` have no effect. Doesn't touch the database, Stripe or the network.
-        Registers the API, ``flask credits`` and, with Flask-Migrate, keeps our tables out of the
-        host's migrations. Logs one CRITICAL line for each missing or placeholder key.
+        Registers the API, the pages if they are on, ``flask credits`` and, with Flask-Migrate,
+        keeps our tables out of the host's migrations. Logs one CRITICAL line for each missing or
+        placeholder key.
 
         :param db: the host's Flask-SQLAlchemy, when the constructor didn't get it.
         :raises ConfigurationError: contradictory settings, no ``db``, or a second call for
@@ -128,6 +132,8 @@ class StripeCredits:
             receivers=self._receivers,
         )
         app.register_blueprint(make_blueprint(), url_prefix=settings.url_prefix)
+        if settings.pages is not None:
+            app.register_blueprint(make_pages(), url_prefix=settings.pages)
         register_commands(app)
         keep_out_of_host_migrations(app, self._known_db().metadata)
         self._receivers.attach(app)
@@ -193,6 +199,15 @@ class StripeCredits:
                 f"admin_check {function.__qualname__} must be an ordinary function, not async"
             )
         self._callbacks.admin_check = function
+        return function
+
+    def balance_loader(self, function: BalanceLoader) -> BalanceLoader:
+        """Let ``function(user_id)`` say how many whole credits a user has, for pages and mail.
+
+        It may be negative; None shows no balance. Where it raises, the error is logged and no
+        balance is shown: nothing that is bought or granted depends on it.
+        """
+        self._callbacks.balance_loader = function
         return function
 
     def checkout_session_params(self, function: ParamsHook) -> ParamsHook:

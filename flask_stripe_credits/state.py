@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, cast
 
 from flask import Flask, current_app
@@ -28,6 +29,7 @@ class Callbacks:
 
     user_id_loader: Callable[[], object] | None = None
     admin_check: Callable[[], object] | None = None
+    balance_loader: Callable[[str], int | Decimal | None] | None = None
     checkout_session_params: (
         Callable[[PurchaseSnapshot, CheckoutParams], Mapping[str, Any]] | None
     ) = None

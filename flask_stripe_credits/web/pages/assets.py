@@ -1,0 +1,33 @@
+"""The stylesheet and scripts: kept for a year, under addresses that change with them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+
+from flask import request, send_from_directory, url_for
+from werkzeug.wrappers import Response
+
+FOLDER = Path(__file__).with_name("static")
+YEAR_SECONDS = 365 * 24 * 3600
+
+
+def asset_url(filename: str) -> str:
+    """Return the address of a file in ``static/``, with a hash of what is in it."""
+    return url_for("stripe_credits_pages.asset", filename=filename, v=_fingerprint(filename))
+
+
+def serve_asset(filename: str) -> Response:
+    """A file of ours. What is asked for by its hash may be kept for ever."""
+    answer = send_from_directory(FOLDER, filename, max_age=None)
+    if request.args.get("v") == _fingerprint(filename):
+        answer.headers["Cache-Control"] = f"public, max-age={YEAR_SECONDS}, immutable"
+    else:
+        answer.headers["Cache-Control"] = "no-cache"
+    return answer
+
+
+@functools.cache
+def _fingerprint(filename: str) -> str:
+    return hashlib.sha256((FOLDER / filename).read_bytes()).hexdigest()[:16]

@@ -1,0 +1,65 @@
+"""Errors as pages, in words for buyers. What went wrong inside is for the log alone."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from flask import Blueprint, Response, make_response, render_template
+from werkzeug.exceptions import HTTPException, default_exceptions
+
+from ...errors import DatabaseBusy, StripeCreditsError, TablesOutOfDate
+from .texts import text
+
+logger = logging.getLogger(__name__)
+
+
+def register_error_pages(pages: Blueprint) -> None:
+    """Answer every error of our views with a page."""
+    pages.register_error_handler(StripeCreditsError, _our_error)
+    for status in default_exceptions:
+        pages.register_error_handler(status, _http_error)
+
+
+def error_page(status: int) -> Response:
+    """The page for an HTTP status."""
+    title, detail = _words(status)
+    template = "sign_in" if status == HTTPStatus.UNAUTHORIZED else "error"
+    page = render_template(f"flask_stripe_credits/{template}.html", title=title, detail=detail)
+    return make_response(page, status)
+
+
+def _our_error(error: StripeCreditsError) -> Response:
+    logger.error("a page could not be shown: %s", error, exc_info=error)
+    busy = isinstance(error, (DatabaseBusy, TablesOutOfDate))
+    return error_page(503 if busy else 500)
+
+
+def _http_error(error: Exception) -> Response:
+    status = getattr(error, "code", None) or 500
+    page = error_page(status)
+    if isinstance(error, HTTPException):
+        for name, value in error.get_headers():
+            if name.lower() not in ("content-type", "content-length"):
+                page.headers[name] = value
+    return page
+
+
+def _words(status: int) -> tuple[str, str]:
+    if status == HTTPStatus.BAD_REQUEST:
+        return text("Please try again"), text(
+            "The page was open for too long, so nothing was done. Go back, reload it and try again."
+        )
+    if status == HTTPStatus.UNAUTHORIZED:
+        return text("Please sign in"), text("Sign in to see your credits and purchases.")
+    if status == HTTPStatus.FORBIDDEN:
+        return text("Not allowed"), text("You may not see or do this.")
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        return text("Not found"), text("There is nothing at this address, or it isn't yours.")
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return text("Just a moment"), text(
+            "This page can't be shown right now. Please try again in a minute."
+        )
+    return text("Something went wrong"), text(
+        "That is our fault, and it has been written down. Please try again later."
+    )
