@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class StripeCreditsError(Exception):
@@ -45,6 +45,38 @@ class PackageNotFound(CatalogError):
     def __init__(self, package_code: str) -> None:
         super().__init__(f"no active package has the code {package_code!r}")
         self.package_code = package_code
+
+
+class NoSuchPackage(PackageNotFound):
+    """No package has this code, whether it is for sale or not."""
+
+    def __init__(self, package_code: str) -> None:
+        super().__init__(package_code)
+        self.args = (
+            f"there is no package {package_code!r}: `flask credits packages list` shows all",
+        )
+
+
+class PackageExists(CatalogError):
+    """Another package has this code already, and says something else; nothing was changed.
+
+    :ivar package_code: as it was asked for.
+    """
+
+    def __init__(self, package_code: str) -> None:
+        super().__init__(f"there is a package {package_code!r} already, and it is another one")
+        self.package_code = package_code
+
+
+class InvalidPackage(CatalogError):
+    """A package can't be what was asked for; nothing was changed.
+
+    :ivar problems: field → one line that names the field and what is right.
+    """
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("\n".join(problems.values()))
+        self.problems = dict(problems)
 
 
 class InvalidCatalog(CatalogError):

@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_stripe_credits.catalog.file import (
-    LONGEST_DESCRIPTION,
-    LONGEST_NAME,
     PackageSpec,
     default_catalog,
     format_packages,
     parse_packages,
 )
+from flask_stripe_credits.catalog.rules import LONGEST_DESCRIPTION, LONGEST_NAME
 from flask_stripe_credits.errors import InvalidCatalog
 from flask_stripe_credits.money import LARGEST_INTEGER, Money, smallest_step
 

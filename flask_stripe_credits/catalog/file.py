@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import reprlib
 import tomllib
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 from ..errors import InvalidCatalog
-from ..money import LARGEST_INTEGER, is_currency, smallest_step
-
-PACKAGE_CODE = re.compile(r"[a-z0-9_-]{1,50}\Z")
-# Stripe's own limit for the name of a product.
-LONGEST_NAME = 250
-LONGEST_DESCRIPTION = 5_000
-
-_MAY_BREAK_LINES = "\n\t"
+from .rules import FIELDS, is_package_code, missing_fields, wrong_fields, wrong_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,64 +33,8 @@ class PackageSpec:
     is_active: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    fits: Callable[[Any], bool]
-    right: str
-    required: bool = True
-
-
-def is_package_code(value: object) -> bool:
-    """Whether ``value`` could be a package's code."""
-    return isinstance(value, str) and PACKAGE_CODE.match(value) is not None
-
-
-def _is_whole(low: int, high: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and low <= value <= high
-
-
-def _is_text(longest: int, allowed: str = "") -> Callable[[Any], bool]:
-    def fits(value: Any) -> bool:
-        return (
-            isinstance(value, str)
-            and len(value) <= longest
-            and not any(
-                unicodedata.category(character) in ("Cc", "Cs")
-                for character in value
-                if character not in allowed
-            )
-        )
-
-    return fits
-
-
-def _is_name(value: Any) -> bool:
-    return _is_text(LONGEST_NAME)(value) and bool(value.strip())
-
-
-_FIELDS = {
-    "package_code": _Field(is_package_code, "1 to 50 of a-z, 0-9, - and _"),
-    "package_name": _Field(
-        _is_name, f"text of 1 to {LONGEST_NAME} characters without control characters"
-    ),
-    "description": _Field(
-        _is_text(LONGEST_DESCRIPTION, _MAY_BREAK_LINES),
-        f"text of at most {LONGEST_DESCRIPTION:,} characters without control characters",
-        required=False,
-    ),
-    "credits": _Field(
-        _is_whole(1, LARGEST_INTEGER), f"a whole number from 1 to {LARGEST_INTEGER:,}"
-    ),
-    "unit_amount": _Field(
-        _is_whole(0, LARGEST_INTEGER),
-        f"a whole number of minor units from 0 to {LARGEST_INTEGER:,} (1000 is $10.00)",
-    ),
-    "currency": _Field(is_currency, "three lower-case letters, like usd"),
-    "discount_percentage": _Field(
-        _is_whole(0, 100), "a whole number from 0 to 100", required=False
-    ),
-    "is_active": _Field(lambda value: isinstance(value, bool), "true or false", required=False),
-}
+# The order of display is the order in the file.
+_FIELDS = [name for name in FIELDS if name != "display_order"]
 
 
 def default_catalog() -> bytes:
@@ -151,34 +86,12 @@ def _problems(table: Any) -> Iterable[str]:
     if not isinstance(table, dict):
         yield "must be a table of its own, headed [[packages]]"
         return
-    for name in table.keys() - _FIELDS.keys():
-        yield f"{reprlib.repr(name)} is no field of a package; these are: {', '.join(_FIELDS)}"
-    for name, field in _FIELDS.items():
-        if name not in table:
-            if field.required:
-                yield f"{name} is missing; it must be {field.right}"
-        elif not field.fits(table[name]):
-            yield f"{name} must be {field.right}, not {_shown(table[name])}"
-    yield from _step_problem(table)
-
-
-def _step_problem(table: Mapping[str, Any]) -> Iterable[str]:
-    amount, currency = table.get("unit_amount"), table.get("currency")
-    if type(amount) is not int or not is_currency(currency):
-        return
-    step = smallest_step(str(currency))
-    if amount % step:
-        yield f"unit_amount must be a multiple of {step} in {currency}, not {amount}"
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
-        return "a larger one" if value > 0 else "a negative one"
-    if isinstance(value, str) and len(value) > 60:
-        return f"{len(value):,} characters"
-    return ascii(value) if isinstance(value, (str, int, float)) else type(value).__name__
+    problems = [
+        *wrong_fields(table, _FIELDS),
+        *missing_fields(table, _FIELDS),
+        *wrong_step(table.get("unit_amount"), table.get("currency")),
+    ]
+    yield from (problem for _, problem in problems)
 
 
 def format_packages(specs: Iterable[PackageSpec]) -> str:

@@ -21,7 +21,8 @@ from ..money import Money
 from ..state import AppState
 from ..stripe_objects import PACKAGE_MARKER, SITE_MARKER, Price, Product
 from ..unit_of_work import in_transaction
-from .packages import Row, active_packages
+from .changes import Row
+from .packages import active_packages
 
 KEY_SECONDS = 600
 

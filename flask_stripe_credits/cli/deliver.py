@@ -11,7 +11,7 @@ from ..errors import DatabaseBusy, Refuse, StripeCreditsError
 from ..fulfillment import Attempt, deliveries
 from ..outbox import described, read_backlog
 from ..state import AppState, current_state
-from .mode import check_live, mode_and_site
+from .mode import check_live_if_known, mode_and_site_if_known
 from .stopping import told_to_stop
 
 POLL_SECONDS = 1.0
@@ -42,13 +42,9 @@ def deliver_command(watch: bool, live: bool) -> None:
 
 
 def _announce(state: AppState, live: bool) -> None:
-    settings = state.settings
     # Delivering needs no key of Stripe's: a worker is better off without one.
-    known = settings.livemode is not None
-    where = mode_and_site(state) if known else f"No API key of Stripe's, site {settings.site}"
-    click.echo(f"{where}, delivery {settings.delivery}")
-    if known:
-        check_live(state, writes=True, live=live)
+    click.echo(f"{mode_and_site_if_known(state)}, delivery {state.settings.delivery}")
+    check_live_if_known(state, writes=True, live=live)
 
 
 def _deliver_once(state: AppState, stopped: threading.Event) -> None:

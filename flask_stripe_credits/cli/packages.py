@@ -10,20 +10,23 @@ import click
 from flask.cli import AppGroup
 
 from ..catalog import all_packages
+from ..catalog.changes import Change, Kind, Row
 from ..catalog.file import default_catalog, format_packages, parse_packages
-from ..catalog.packages import Change, Kind, Row, load_packages, spec_of
+from ..catalog.packages import load_packages, spec_of
 from ..errors import StripeCreditsError
 from ..money import Money
 from ..state import current_state
 from ..unit_of_work import in_transaction
+from .package_edits import activate_command, deactivate_command, edit_command
 
 _SHOWN = (
     "package_code package_name description credits unit_amount currency discount_percentage "
     "is_active display_order stripe_product_id stripe_price_id"
 ).split()
 
-
-packages_group = AppGroup("packages", help="Load, list and export the packages that are for sale.")
+packages_group = AppGroup("packages", help="Load, list, change and export what is for sale.")
+for _command in (edit_command, activate_command, deactivate_command):
+    packages_group.add_command(_command)
 
 
 @packages_group.command("load")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from ..errors import StripeCreditsError
 from ..facts import Ruling
 from ..review_queue import Waiting, waiting
 from ..state import AppState, current_state
+from .actor import acting, by_option
 from .mode import check_live, mode_and_site
 
 _REFUSED = 1
@@ -62,7 +62,7 @@ def _decision(function: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.argument("target"),
         click.option("--reason", required=True, help="Why, for the audit log."),
-        click.option("--by", help="Who decides; default: the user of the operating system."),
+        by_option,
         click.option("--live", is_flag=True, help="Say that live purchases are meant."),
     )
     for option in reversed(options):
@@ -108,7 +108,7 @@ def _decide(
         state = current_state()
         click.echo(mode_and_site(state))
         check_live(state, writes=True, live=live)
-        outcome = decide(state, target, Ruling(by or _operator(), reason))
+        outcome = decide(state, target, Ruling(acting(by), reason))
     except StripeCreditsError as error:
         raise click.ClickException(str(error)) from None
     if outcome.refusal is not None:
@@ -118,10 +118,3 @@ def _decide(
     if outcome.status is not None:
         posted = f"{outcome.posted} credits granted"
         click.echo(f"purchase {outcome.purchase_id}: {outcome.status}, {posted}")
-
-
-def _operator() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        raise click.UsageError("the user has no name here: say --by") from None

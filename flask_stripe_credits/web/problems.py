@@ -23,11 +23,14 @@ from ..errors import (
     GatewayKeyRefused,
     GatewayRejected,
     GatewayUnavailable,
+    InvalidPackage,
     InvalidSignature,
     KeyInFlight,
     KeyReused,
     MalformedEvent,
+    NoSuchPackage,
     NotConfigured,
+    PackageExists,
     PackageNotFound,
     PayloadTooLarge,
     RedirectNotAllowed,
@@ -53,7 +56,10 @@ class _Answer:
 
 # The first class that matches wins: leaves before their parents.
 _ANSWERS: dict[type[StripeCreditsError], _Answer] = {
+    NoSuchPackage: _Answer(404, "package_not_found", "There is no such package."),
     PackageNotFound: _Answer(404, "package_not_found", "There is no such package for sale."),
+    PackageExists: _Answer(409, "package_exists", "Another package has this code already."),
+    InvalidPackage: _Answer(422, "validation_failed", "The package is not valid: see {}."),
     RedirectNotAllowed: _Answer(422, "redirect_not_allowed", ""),
     TooManySessions: _Answer(
         429, "too_many_sessions", "Too many checkouts were opened in the last hour."
@@ -143,6 +149,10 @@ def _our_error(error: StripeCreditsError) -> Response:
     retry_after = getattr(error, "retry_after_seconds", answer.retry_after)
     if isinstance(error, RedirectNotAllowed):
         return problem(422, answer.code, str(error), errors={error.field: [str(error)]})
+    if isinstance(error, InvalidPackage):
+        detail = answer.detail.format(", ".join(sorted(error.problems)))
+        errors = {field: [text] for field, text in error.problems.items()}
+        return problem(answer.status, answer.code, detail, errors=errors)
     return problem(answer.status, answer.code, answer.detail, retry_after=retry_after)
 
 

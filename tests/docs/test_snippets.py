@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,13 @@ def test_the_embed_page_knows_both_kinds_of_login(load_page: Any) -> None:
 
 
 def test_the_catalogue_page_loads_as_it_says(tmp_path: Path, sqlite_host: Host) -> None:
-    (file, command, shown) = blocks("how-to/define-packages.md")
+    file, *commands = blocks("how-to/define-packages.md")
     (tmp_path / file.name).write_text(file.code)
     assert len(parse_packages(file.code.encode())) == 2
-    arguments = command.code.replace(file.name, str(tmp_path / file.name)).split()[1:]
-    result = sqlite_host.app.test_cli_runner().invoke(args=arguments)
-    assert (result.exit_code, result.output) == (0, shown.code)
+    for command, shown in zip(commands[::2], commands[1::2], strict=True):
+        arguments = shlex.split(command.code.replace(file.name, str(tmp_path / file.name)))[1:]
+        result = sqlite_host.app.test_cli_runner().invoke(args=arguments)
+        assert (result.exit_code, result.output) == (0, shown.code)
 
 
 def test_the_message_about_stamping_is_the_real_one(sqlite_host: Host) -> None:

@@ -1,0 +1,22 @@
+"""Who acts, for the audit log: ``--by``, or the user of the operating system."""
+
+from __future__ import annotations
+
+import getpass
+
+import click
+
+by_option = click.option("--by", help="Who does it; default: the user of the operating system.")
+
+
+def acting(by: str | None) -> str:
+    """Return who acts.
+
+    :raises click.UsageError: the user of the operating system has no name.
+    """
+    if by is not None:
+        return by
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise click.UsageError("the user has no name here: say --by") from None
