@@ -179,6 +179,10 @@ class RebuildRefused(StripeCreditsError):
     """A purchase can't be made again from what was typed; nothing was written."""
 
 
+class DemoDataRefused(StripeCreditsError):
+    """Made-up purchases would come where real ones are; nothing was written."""
+
+
 class WebhookError(StripeCreditsError):
     """A webhook delivery that can't be taken."""
 

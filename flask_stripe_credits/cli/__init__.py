@@ -8,6 +8,7 @@ from flask.cli import AppGroup
 from .audit import audit_command
 from .db import db_group
 from .deliver import deliver_command
+from .demo_data import demo_data_command
 from .packages import packages_group
 from .reconcile import reconcile_command
 from .review import review_group
@@ -22,6 +23,7 @@ def register_commands(app: Flask) -> None:
         audit_command,
         db_group,
         deliver_command,
+        demo_data_command,
         packages_group,
         reconcile_command,
         review_group,
