@@ -51,6 +51,14 @@ def verify_signature(
         )
 
 
+def signature_header(body: bytes, secret: Secret, at: int) -> str:
+    """Return the ``Stripe-Signature`` with which Stripe would deliver ``body``.
+
+    :param at: seconds since the epoch.
+    """
+    return f"t={at},v1={_mark(f'{at}.'.encode() + body, secret)}"
+
+
 def _parse(header: str) -> tuple[str, list[str]]:
     timestamp, signatures = "", []
     for item in header.split(","):
@@ -68,10 +76,14 @@ def _parse(header: str) -> tuple[str, list[str]]:
 
 def _is_signed(signed: bytes, signatures: list[str], secrets: Sequence[Secret]) -> bool:
     for number, secret in enumerate(secrets, start=1):
-        expected = hmac.digest(secret.reveal().encode(), signed, "sha256").hex()
+        expected = _mark(signed, secret)
         for signature in signatures:
             if hmac.compare_digest(expected, signature):
                 if number > 1:
                     logger.info("webhook signed with secret number %d", number)
                 return True
     return False
+
+
+def _mark(signed: bytes, secret: Secret) -> str:
+    return hmac.digest(secret.reveal().encode(), signed, "sha256").hex()
