@@ -224,7 +224,7 @@ class NoReceiver(FulfillmentError):
 class InvalidFilter(StripeCreditsError):
     """A search for purchases asks for what can't be.
 
-    :ivar field: the field of :class:`.purchase_search.PurchaseFilter`.
+    :ivar field: the name of the filter, such as ``user_id``.
     """
 
     def __init__(self, field: str, problem: str) -> None:

@@ -26,6 +26,7 @@ from .money import LARGEST_INTEGER
 _INFO_KEY = "flask_stripe_credits"
 
 LONGEST_USER_ID = 255
+LONGEST_ACTOR = 255
 
 
 class UTCDateTime(sa.TypeDecorator[dt.datetime]):
@@ -244,7 +245,7 @@ class CreditRefundRequestMixin:
     purchase_id: Mapped[uuid.UUID] = mapped_column(_ID)
     amount: Mapped[int] = mapped_column(sa.BigInteger)
     reason: Mapped[str | None] = mapped_column(sa.Text)
-    actor: Mapped[str] = mapped_column(sa.String(255))
+    actor: Mapped[str] = mapped_column(sa.String(LONGEST_ACTOR))
     stripe_refund_id: Mapped[str | None] = mapped_column(_STRIPE_ID)
     created_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
 
@@ -392,7 +393,7 @@ class CreditAuditLogMixin:
 
     id: Mapped[int] = mapped_column(_Serial, autoincrement=True)
     created_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-    actor: Mapped[str] = mapped_column(sa.String(255))
+    actor: Mapped[str] = mapped_column(sa.String(LONGEST_ACTOR))
     action: Mapped[str] = mapped_column(sa.String(100))
     purchase_id: Mapped[uuid.UUID | None] = mapped_column(_ID)
     details: Mapped[dict[str, Any] | None] = mapped_column(JSONObject)

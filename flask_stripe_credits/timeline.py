@@ -88,7 +88,7 @@ def _created(purchase: Row) -> Entry:
     price = Money(purchase["unit_amount"], purchase["currency"])
     title = f"{purchase['user_id']} wants {purchase['amount_credits']:,} credits for {price}"
     names = "user_id package_code package_name amount_credits unit_amount currency".split()
-    return Entry(purchase["created_at"], "created", title, _plain(purchase, *names))
+    return Entry(purchase["created_at"], "created", title, plain(purchase, *names))
 
 
 def _sessions(purchase: Row) -> Iterator[Entry]:
@@ -99,10 +99,10 @@ def _sessions(purchase: Row) -> Iterator[Entry]:
             told[purchase[name]].append(words)
     names = "stripe_checkout_session_id", "stripe_payment_intent_id"
     for at, happened in told.items():
-        title, details = " and ".join(happened), _plain(purchase, *names)
+        title, details = " and ".join(happened), plain(purchase, *names)
         if at == purchase["paid_at"] and purchase["amount_paid"] is not None:
             title += f": {Money(purchase['amount_paid'], purchase['currency'])}"
-            details |= _plain(purchase, "amount_paid", "currency")
+            details |= plain(purchase, "amount_paid", "currency")
         yield Entry(at, "session", title, details)
 
 
@@ -110,7 +110,7 @@ def _request(request: Row, currency: str) -> Entry:
     title = f"a refund of {Money(request['amount'], currency)} was asked for"
     if request["stripe_refund_id"] is None:
         title += ", and isn't known to have been made"
-    details = _plain(request, "id", "amount", "reason", "stripe_refund_id")
+    details = plain(request, "id", "amount", "reason", "stripe_refund_id")
     return Entry(request["created_at"], "request", title, details, request["actor"])
 
 
@@ -119,7 +119,7 @@ def _event(event: Row) -> Entry:
     if event["attempts"] > 1:
         title += f" after {event['attempts']} deliveries"
     names = "stripe_event_id type object_id verdict attempts error_class api_version".split()
-    details = _plain(event, *names, "created", "updated_at")
+    details = plain(event, *names, "created", "updated_at")
     return Entry(event["received_at"], "event", title, details, "stripe")
 
 
@@ -127,7 +127,7 @@ def _reversals(kind: str, rows: Iterable[Row]) -> Iterator[Entry]:
     """The first we heard of each refund or dispute, and what became of it."""
     for row in rows:
         id = row[f"stripe_{kind}_id"]
-        details = _plain(row, f"stripe_{kind}_id", "amount", "currency", "status")
+        details = plain(row, f"stripe_{kind}_id", "amount", "currency", "status")
         title = f"{kind} {id} of {Money(row['amount'], row['currency'])}"
         if row["updated_at"] == row["created_at"]:
             yield Entry(row["created_at"], kind, f"{title}: {row['status']}", details, "stripe")
@@ -141,15 +141,15 @@ def _grants(rows: Iterable[Row]) -> Iterator[Entry]:
     for row in sorted(rows, key=itemgetter("sequence")):
         signal = signal_for(row["sequence"], row["credits"]).name
         credits = f"{row['credits']:+,} credits"
-        details = _plain(row, "id", "sequence", "credits", "reason", "cause")
+        details = plain(row, "id", "sequence", "credits", "reason", "cause")
         title = f"grant {row['sequence']}: {credits} ({row['reason']})"
         if row["delivered_at"] is None:
             title += ", not delivered yet"
-            details |= _plain(row, "attempts", "next_attempt_at", "last_error")
+            details |= plain(row, "attempts", "next_attempt_at", "last_error")
         yield Entry(row["created_at"], "grant", title, details, row["cause"])
         if row["delivered_at"] is not None:
             title = f"{signal} told the credit manager of {credits}"
-            details = {"signal": signal, **_plain(row, "id", "sequence", "credits", "attempts")}
+            details = {"signal": signal, **plain(row, "id", "sequence", "credits", "attempts")}
             yield Entry(row["delivered_at"], "delivery", title, details)
 
 
@@ -166,8 +166,8 @@ def _logged(line: Row) -> Entry:
     )
 
 
-def _plain(row: Row, *names: str) -> dict[str, Any]:
-    """These columns as JSON has them."""
+def plain(row: Row, *names: str) -> dict[str, Any]:
+    """Return these columns as JSON has them: ids as text, times as ISO 8601."""
     return {name: _json(row[name]) for name in names}
 
 

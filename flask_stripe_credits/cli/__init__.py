@@ -10,6 +10,7 @@ from .db import db_group
 from .deliver import deliver_command
 from .demo_data import demo_data_command
 from .packages import packages_group
+from .purchases import purchases_group
 from .reconcile import reconcile_command
 from .review import review_group
 from .sandbox import sandbox
@@ -25,6 +26,7 @@ def register_commands(app: Flask) -> None:
         deliver_command,
         demo_data_command,
         packages_group,
+        purchases_group,
         reconcile_command,
         review_group,
         sandbox,

@@ -11,7 +11,8 @@ from flask.cli import with_appcontext
 from ..audit import Audit
 from ..errors import StripeCreditsError
 from ..invariants import Breach
-from ..state import AppState, current_state
+from ..state import current_state
+from .mode import mode_if_known
 
 _BREACH = 1
 
@@ -38,7 +39,7 @@ def audit_command(as_json: bool) -> None:
         state = current_state()
         audit = Audit(state)
         if not as_json:
-            _announce(state)
+            click.echo(mode_if_known(state))
         for breach in audit.breaches():
             click.echo(_as_json(breach) if as_json else _as_text(breach))
     except StripeCreditsError as error:
@@ -46,12 +47,6 @@ def audit_command(as_json: bool) -> None:
     click.echo(_summary_as_json(audit) if as_json else _summary(audit))
     if audit.found:
         raise SystemExit(_BREACH)
-
-
-def _announce(state: AppState) -> None:
-    livemode = state.settings.livemode
-    mode = "unknown mode" if livemode is None else "live mode" if livemode else "test mode"
-    click.echo(f"Stripe in {mode}, site {state.settings.site}")
 
 
 def _as_text(breach: Breach) -> str:

@@ -16,6 +16,13 @@ def mode_and_site(state: AppState) -> str:
     return f"Stripe in {mode} mode, site {state.settings.site}"
 
 
+def mode_if_known(state: AppState) -> str:
+    """Return what to print first where no API key is needed."""
+    livemode = state.settings.livemode
+    mode = "unknown mode" if livemode is None else "live mode" if livemode else "test mode"
+    return f"Stripe in {mode}, site {state.settings.site}"
+
+
 def check_live(state: AppState, *, writes: bool, live: bool) -> None:
     """Refuse to change live data without ``--live``, and ``--live`` with a test key.
 

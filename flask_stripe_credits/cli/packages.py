@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import click
@@ -18,11 +18,13 @@ from ..money import Money
 from ..state import current_state
 from ..unit_of_work import in_transaction
 from .package_edits import activate_command, deactivate_command, edit_command
+from .tables import table
 
 _SHOWN = (
     "package_code package_name description credits unit_amount currency discount_percentage "
     "is_active display_order stripe_product_id stripe_price_id"
 ).split()
+_HEADING = ("CODE", "NAME", "CREDITS", "PRICE", "DISCOUNT", "FOR SALE", "STRIPE PRICE")
 
 packages_group = AppGroup("packages", help="Load, list, change and export what is for sale.")
 for _command in (edit_command, activate_command, deactivate_command):
@@ -76,23 +78,9 @@ def list_packages(as_json: bool) -> None:
         shown = [{name: row[name] for name in _SHOWN} for row in rows]
         click.echo(json.dumps(shown, indent=2))
     elif rows:
-        click.echo(_table(rows))
+        click.echo(table(_HEADING, [_line(row) for row in rows], numbers={2, 3, 4}))
     else:
         click.echo("there are no packages: run `flask credits packages load`")
-
-
-def _table(rows: Sequence[Row]) -> str:
-    heading = ("CODE", "NAME", "CREDITS", "PRICE", "DISCOUNT", "FOR SALE", "STRIPE PRICE")
-    lines = [heading, *map(_line, rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    numbers = {2, 3, 4}
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if place in numbers else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
 
 
 def _line(row: Row) -> tuple[str, ...]:

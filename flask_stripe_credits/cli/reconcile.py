@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import getpass
 import json
-import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -17,46 +15,13 @@ from ..errors import StripeCreditsError
 from ..reconciliation import Finding, Run, Totals, reconcile
 from ..reconciliation.rebuild import Order, rebuild
 from ..state import AppState, current_state
+from .actor import acting
 from .mode import check_live, mode_and_site
+from .moments import Since
 
 PROGRESS_EVERY_SECONDS = 5.0
 _NEEDS_SOMEBODY = 1
 _SOMETHING_TO_DO = 2
-
-
-class Since(click.ParamType):  # type: ignore[type-arg]
-    """``35d``, ``12h``, a date or an ISO time; UTC unless it names another zone."""
-
-    name = "since"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> dt.datetime:
-        """Return the moment that is meant, aware."""
-        if isinstance(value, dt.datetime):
-            return value
-        now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-        moment = moment_of(value, now)
-        if moment is None:
-            self.fail(f"{value!r} is none of 35d, 12h, 2026-10-31 or 2026-10-31T08:00Z", param, ctx)
-        if moment > now:
-            self.fail(f"{value} is in the future", param, ctx)
-        return moment.replace(microsecond=0)
-
-
-def moment_of(text: str, now: dt.datetime) -> dt.datetime | None:
-    """Return the moment that ``--since`` means, None when it can't be understood."""
-    ago = re.fullmatch(r"(\d{1,4})([dh])", text, re.ASCII)
-    try:
-        if ago is not None:
-            number = int(ago[1])
-            return now - (
-                dt.timedelta(days=number) if ago[2] == "d" else dt.timedelta(hours=number)
-            )
-        moment = dt.datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
 
 
 @click.command("reconcile")
@@ -129,7 +94,7 @@ def _order(
         raise click.UsageError("--rebuild needs --user and --package")
     if not 1 <= len(user_id) <= 255:
         raise click.BadParameter("1 to 255 characters", param_hint="--user")
-    return Order(session_id, user_id, package_code, actor or getpass.getuser())
+    return Order(session_id, user_id, package_code, acting(actor))
 
 
 def _rebuild(state: AppState, order: Order) -> None:

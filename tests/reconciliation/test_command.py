@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from flask_stripe_credits.cli import moments
 from flask_stripe_credits.cli import reconcile as command
 from flask_stripe_credits.gateway import connection
 from flask_stripe_credits.sandbox import Sandbox
@@ -73,13 +74,13 @@ def test_the_last_line_of_json_sums_up(small_shop: Host, stripe: Sandbox) -> Non
     ],
 )
 def test_since_is_an_age_a_date_or_a_time(text: str, meant: dt.datetime | None) -> None:
-    assert command.moment_of(text, NOW) == meant
+    assert moments.moment_of(text, NOW) == meant
 
 
 def test_since_is_whole_seconds_as_stripe_counts() -> None:
     """Else what was created in that second would be both in Stripe's list and older than it."""
     for text in ("35d", "2026-10-31T08:00:00.7Z"):
-        assert command.Since().convert(text, None, None).microsecond == 0
+        assert moments.Since().convert(text, None, None).microsecond == 0
 
 
 @pytest.mark.parametrize(
