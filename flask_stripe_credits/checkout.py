@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-import logging
 import math
 import uuid
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from .errors import (
 )
 from .facts import PurchaseStatus, Recorded, Row, Verdict, lock_purchase
 from .fulfillment import fulfill
+from .logs import Log, quoted
 from .origins import origin_of
 from .signals import purchase_created
 from .snapshots import PurchaseSnapshot
@@ -36,7 +36,7 @@ from .state import AppState, current_app_object
 from .stripe_objects import CheckoutSession
 from .unit_of_work import UnitOfWork, in_transaction
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 # How long one request may take to open a session before another may try.
 LEASE = dt.timedelta(seconds=30)
@@ -273,13 +273,16 @@ def _check_answer(row: Row, session: CheckoutSession) -> None:
     expected = ("payment", row["livemode"], row["currency"], row["unit_amount"])
     answered = (session.mode, session.livemode, session.currency, session.amount_subtotal)
     if answered != expected:
-        logger.critical(
-            "Stripe's session %s for purchase %s has mode, livemode, currency, amount %s, not %s; "
-            "run `flask credits sync`",
+        log.critical(
+            "session_mismatch",
+            "Stripe's session %s for purchase %s has mode, livemode, currency, amount %s, not %s: "
+            "is it synced?",
             session.id,
             row["id"],
             answered,
             expected,
+            purchase_id=row["id"],
+            user_id=row["user_id"],
         )
         raise GatewayRejected("Stripe's checkout session doesn't match the purchase")
     if session.url is None or origin_of(session.url) is None:
@@ -334,9 +337,12 @@ def _store_session(uow: UnitOfWork, claimed: Row, session: CheckoutSession) -> _
 
 
 def _told(app: Flask, purchase: PurchaseSnapshot) -> None:
-    logger.info(
-        "Created checkout session for user %r: %s",
-        purchase.user_id,
+    log.info(
+        "checkout_created",
+        "Created checkout session for user %s: %s",
+        quoted(purchase.user_id),
         purchase.stripe_checkout_session_id,
+        purchase_id=purchase.id,
+        user_id=purchase.user_id,
     )
     purchase_created.send(app, purchase=purchase)

@@ -6,7 +6,6 @@ Counted in the database under the lock of the buyer's row, so that they hold in 
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import math
 import time
 from typing import Any
@@ -16,10 +15,11 @@ import sqlalchemy as sa
 from .errors import GatewayRejected, StripeCreditsError, TooManySessions
 from .facts import PurchaseStatus, Row, SessionNews, record_session
 from .fulfillment import settle
+from .logs import Log
 from .state import AppState
 from .unit_of_work import UnitOfWork, in_transaction
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 HOUR = dt.timedelta(hours=1)
 # How long one request may take to close a session before another may try.
@@ -101,7 +101,13 @@ def make_room(state: AppState, session_ids: tuple[str, ...]) -> None:
             if left:
                 _give_back(state, left)
     except StripeCreditsError as error:
-        logger.warning("checkout sessions %s could not be expired: %s", left, error)
+        log.warning(
+            "session_not_expired",
+            "checkout sessions %s could not be expired: %s",
+            ", ".join(left),
+            error,
+            stripe_request_id=getattr(error, "request_id", None),
+        )
 
 
 def _close(state: AppState, left: list[str]) -> None:
@@ -118,7 +124,13 @@ def _expire(state: AppState, session_id: str) -> bool:
     try:
         session = state.gateway.expire_checkout_session(session_id)
     except GatewayRejected as error:
-        logger.warning("checkout session %s could not be expired: %s", session_id, error)
+        log.warning(
+            "session_not_expired",
+            "checkout session %s could not be expired: %s",
+            session_id,
+            error,
+            stripe_request_id=error.request_id,
+        )
         return False
     settle(
         state,

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import difflib
-import logging
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from .errors import ConfigurationError, NotConfigured
+from .logs import Log
 from .origins import origin_of
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 _API_KEY = re.compile(r"(sk|rk|pk)_(test|live)_[\x21-\x7e]+\Z")
 _WEBHOOK_SECRET = re.compile(r"whsec_[\x21-\x7e]{24,}\Z")
@@ -64,6 +66,13 @@ class Delivery(StrEnum):
     OUTBOX = "outbox"
 
 
+class LogFormat(StrEnum):
+    """Who writes our log records: the host's own logging, or we, one line of JSON each."""
+
+    HOST = "host"
+    JSON = "json"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that configures one app. Frozen: a restart is what changes it.
@@ -90,6 +99,7 @@ class Settings:
     max_sessions_per_hour: int
     webhook_tolerance_seconds: int
     delivery: Delivery
+    log_format: LogFormat
     allow_promotion_codes: bool
     automatic_tax: bool
     allow_free: bool
@@ -165,7 +175,8 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.env
         webhook_tolerance_seconds=_required(
             source, "STRIPE_CREDITS_WEBHOOK_TOLERANCE_SECONDS", 300, 1, 3_600
         ),
-        delivery=_delivery(source),
+        delivery=source.choice("STRIPE_CREDITS_DELIVERY", Delivery, Delivery.TRANSACTION),
+        log_format=source.choice("STRIPE_CREDITS_LOG_FORMAT", LogFormat, LogFormat.HOST),
         allow_promotion_codes=source.boolean("STRIPE_CREDITS_ALLOW_PROMOTION_CODES"),
         automatic_tax=source.boolean("STRIPE_CREDITS_AUTOMATIC_TAX"),
         allow_free=source.boolean("STRIPE_CREDITS_ALLOW_FREE"),
@@ -187,6 +198,7 @@ _NAMES = frozenset(
         "BASE_URL",
         "CANCEL_URL",
         "DELIVERY",
+        "LOG_FORMAT",
         "MAX_OPEN_SESSIONS",
         "MAX_SESSIONS_PER_HOUR",
         "PAGES",
@@ -205,7 +217,12 @@ def _check_names(config: Mapping[str, Any]) -> None:
         if isinstance(key, str) and key.startswith(_PREFIX) and key not in _NAMES:
             near = difflib.get_close_matches(key, _NAMES, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            logger.warning("%s is not a setting of this version and is ignored%s", key, hint)
+            log.warning(
+                "setting_unknown",
+                "%s is not a setting of this version and is ignored%s",
+                key,
+                hint,
+            )
 
 
 class _Source:
@@ -249,6 +266,13 @@ class _Source:
             )
         return value
 
+    def choice(self, key: str, kind: type[Choice], default: Choice) -> Choice:
+        value = self.text(key) or default
+        if value not in list(kind):
+            allowed = " or ".join(repr(one.value) for one in kind)
+            raise ConfigurationError(f"{key} must be {allowed}, not {value!r}")
+        return kind(value)
+
     def texts(self, key: str) -> tuple[str, ...]:
         """One or several values: a list, or text separated by commas or white space."""
         return _split(key, self.raw(key))
@@ -290,7 +314,7 @@ def _split(key: str, value: Any) -> tuple[str, ...]:
         return ()
     if isinstance(value, str):
         if value != value.strip():
-            logger.warning("%s has white space around it, which is ignored", key)
+            log.warning("setting_stripped", "%s has white space around it, which is ignored", key)
         return tuple(part for part in re.split(r"[\s,]+", value) if part)
     if isinstance(value, (list, tuple, set, frozenset)) and all(
         isinstance(part, str) for part in value
@@ -378,14 +402,6 @@ def _is_webhook_secret(value: str) -> bool:
 def _required(source: _Source, key: str, default: int, low: int, high: int) -> int:
     value = source.integer(key, default, low, high)
     return default if value is None else value
-
-
-def _delivery(source: _Source) -> Delivery:
-    key = "STRIPE_CREDITS_DELIVERY"
-    value = source.text(key) or Delivery.TRANSACTION
-    if value not in list(Delivery):
-        raise ConfigurationError(f"{key} must be 'transaction' or 'outbox', not {value!r}")
-    return Delivery(value)
 
 
 def _url_prefix(source: _Source) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import time
 
 from blinker import NamedSignal
 from flask import Flask
 
 from .errors import FulfillmentError, NoReceiver, ReceiverFailed, Refuse
+from .logs import Log, quoted
 from .signals import grant_committed, purchase_completed, purchase_restored, purchase_reversed
 from .snapshots import GrantSnapshot
 from .state import AppState
 from .unit_of_work import Trouble, UnitOfWork, database_trouble
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 SLOW_RECEIVER_SECONDS = 1.0
 
@@ -40,10 +40,13 @@ def deliver_in_transaction(uow: UnitOfWork, app: Flask, grant: GrantSnapshot) ->
         raise ReceiverFailed(f"a receiver of {signal.name} raised {error!r}") from error
     seconds = time.perf_counter() - started
     if seconds > SLOW_RECEIVER_SECONDS:
-        logger.warning(
+        log.warning(
+            "receivers_slow",
             "the receivers of %s took %.1f s, in which they held database locks",
             signal.name,
             seconds,
+            purchase_id=grant.purchase_id,
+            user_id=grant.user_id,
         )
 
 
@@ -78,11 +81,14 @@ def deliver_outside(state: AppState, app: Flask, grant: GrantSnapshot) -> None:
 def _check_answers(signal: NamedSignal, grant: GrantSnapshot, answers: list[object]) -> None:
     """Counted afterwards: a receiver that was disconnected or collected still looks connected."""
     if not answers:
-        logger.critical(
+        log.critical(
+            "receiver_missing",
             "%d credits of purchase %s are due but no receiver is connected to %s",
             grant.credits,
             grant.purchase_id,
             signal.name,
+            purchase_id=grant.purchase_id,
+            user_id=grant.user_id,
         )
         raise NoReceiver(signal.name)
     for answer in answers:
@@ -108,9 +114,12 @@ def signal_for(sequence: int, credits: int) -> NamedSignal:
 def tell_committed(app: Flask, grant: GrantSnapshot) -> None:
     """Log a grant that is committed, and send ``grant_committed``."""
     if grant.sequence == 1:
-        logger.info(
-            "Successfully processed credit purchase for user %r: %d credits",
-            grant.user_id,
+        log.info(
+            "purchase_completed",
+            "Successfully processed credit purchase for user %s: %d credits",
+            quoted(grant.user_id),
             grant.credits,
+            purchase_id=grant.purchase_id,
+            user_id=grant.user_id,
         )
     grant_committed.send(app, purchase=grant.purchase, grant=grant)

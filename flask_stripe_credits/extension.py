@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -12,11 +11,12 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from .cli import register_commands
-from .config import Settings, read_settings
+from .config import LogFormat, Settings, read_settings
 from .errors import ConfigurationError, Refuse
 from .fulfillment import deliver_due
 from .gateway import Gateway
 from .host_migrations import keep_out_of_host_migrations
+from .logs import Log, write_json_lines
 from .models import (
     CreditAuditLogMixin,
     CreditBuyerMixin,
@@ -38,7 +38,7 @@ from .state import EXTENSION_KEY, AppState, Callbacks, current_state
 from .web.api import make_blueprint
 from .web.pages import make_pages
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 Loader = TypeVar("Loader", bound=Callable[[], object])
@@ -122,6 +122,8 @@ class StripeCredits:
             self._use(db)
         models = self.models
         settings = read_settings(app.config)
+        if settings.log_format is LogFormat.JSON:
+            write_json_lines()
         _report_problems(settings)
         app.extensions[EXTENSION_KEY] = AppState(
             db=self._known_db(),
@@ -253,4 +255,10 @@ class StripeCredits:
 
 def _report_problems(settings: Settings) -> None:
     for key, problem in settings.problems.items():
-        logger.critical("%s %s: until it is mended, %s answer 503", key, problem, _ROUTES_NEED[key])
+        log.critical(
+            "setting_unusable",
+            "%s %s: until it is mended, %s answer 503",
+            key,
+            problem,
+            _ROUTES_NEED[key],
+        )

@@ -7,7 +7,6 @@ twice, late or in the wrong order, the next call ends in the same place.
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,25 +17,34 @@ from flask import Flask, Response, after_this_request, has_request_context
 from . import outbox
 from .config import Delivery
 from .delivery import deliver_in_transaction, tell_committed
-from .errors import FulfillmentError, Refuse
+from .errors import (
+    DatabaseBusy,
+    FulfillmentError,
+    ReceiverFailed,
+    Refuse,
+    StripeCreditsError,
+    TablesOutOfDate,
+)
 from .facts import (
     IGNORED,
     PurchaseStatus,
     Reasons,
     Recorded,
     Reversals,
+    Row,
     Verdict,
     lock_purchase,
     posts_nothing,
     results_of,
     target,
 )
+from .logs import Log
 from .notices import tell_flag, tell_status
 from .snapshots import GrantSnapshot, PurchaseSnapshot
 from .state import AppState, current_app_object
 from .unit_of_work import UnitOfWork, in_transaction
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 _DECISION = ("review_decision", "reviewed_at", "reviewed_by", "review_note")
 
@@ -58,10 +66,12 @@ def settle(
     :raises NoReceiver, ReceiverFailed: credits are due and can't be handed over; nothing is kept.
     :raises DatabaseBusy: the database gave up; nothing is kept.
     """
+    seen: list[Row] = []
 
-    def work(uow: UnitOfWork, refusal: str | None = None) -> Recorded:
+    def work(uow: UnitOfWork, refusal: str | None) -> Recorded:
         recorded = record(uow)
         if recorded.purchase is not None:
+            seen[:] = [recorded.purchase]
             recorded = fulfill(uow, recorded, cause=cause, refusal=refusal)
         elif recorded.flag is not None:
             tell_flag(uow, recorded, cause)
@@ -70,11 +80,44 @@ def settle(
         return recorded
 
     try:
-        return in_transaction(state, work)
+        return _in_transaction_even_refused(state, work)
+    except Exception as error:
+        _tell_failure(error, seen[0] if seen else {})
+        raise
+
+
+def _in_transaction_even_refused(
+    state: AppState, work: Callable[[UnitOfWork, str | None], Recorded]
+) -> Recorded:
+    try:
+        return in_transaction(state, lambda uow: work(uow, None))
     except Refuse as refused:
         # Everything of the first try is gone, with the receivers' writes; keep only the facts.
         reason = f"refused by a receiver: {refused.reason}"
         return in_transaction(state, lambda uow: work(uow, reason))
+
+
+def _tell_failure(error: Exception, purchase: Row) -> None:
+    ours = isinstance(error, StripeCreditsError)
+    if ours and not isinstance(error, (FulfillmentError, DatabaseBusy, TablesOutOfDate)):
+        # Somebody was told that something can't be; no credits were due.
+        return
+    log.error(
+        "fulfillment_failed",
+        "Failed to add credits: %s",
+        _why(error),
+        purchase_id=purchase.get("id"),
+        user_id=purchase.get("user_id"),
+    )
+
+
+def _why(error: Exception) -> str:
+    """Without the text of anybody else's exception, which may hold a password."""
+    if isinstance(error, DatabaseBusy):
+        return "Database connection error"
+    if isinstance(error, ReceiverFailed):
+        return f"A receiver failed with {outbox.described(error)}"
+    return str(error) if isinstance(error, StripeCreditsError) else type(error).__name__
 
 
 def fulfill(
@@ -214,12 +257,15 @@ def deliveries(state: AppState, purchase_id: uuid.UUID | None = None) -> Iterato
             yield Attempt(claim.grant, refused)
         except FulfillmentError as error:
             next_attempt_at = outbox.mark_failed(state, claim, error)
-            logger.exception(
+            log.exception(
+                "delivery_failed",
                 "grant %s of purchase %s was not delivered at attempt %d; the next is at %s",
                 claim.grant.id,
                 claim.grant.purchase_id,
                 claim.attempt,
                 next_attempt_at.isoformat(timespec="seconds"),
+                purchase_id=claim.grant.purchase_id,
+                user_id=claim.grant.user_id,
             )
             yield Attempt(claim.grant, error, next_attempt_at)
         else:
@@ -257,7 +303,12 @@ def _deliver_after_answer(app: Flask, state: AppState, purchase_id: uuid.UUID) -
             with app.app_context():
                 deliver_due(state, purchase_id)
         except Exception:
-            logger.exception("the grants of purchase %s are left to the next run", purchase_id)
+            log.exception(
+                "delivery_postponed",
+                "the grants of purchase %s are left to the next run",
+                purchase_id,
+                purchase_id=purchase_id,
+            )
 
     @after_this_request
     def _when_closed(response: Response) -> Response:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import Iterator
 
 import sqlalchemy as sa
 
 from .errors import MigrationRefused
+from .logs import Log
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 _SECONDS_BETWEEN_TRIES = 0.1
 _SQLITE_BUSY_MILLISECONDS = 600_000
@@ -44,7 +44,9 @@ def _lock_postgresql(connection: sa.Connection) -> Iterator[None]:
     # CREATE INDEX CONCURRENTLY of the process that has the lock would wait for that one in turn.
     while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_POSTGRESQL_LOCK))):
         connection.rollback()
-        logger.info("another process is migrating the credit tables; waiting for it")
+        log.info(
+            "migration_waits", "another process is migrating the credit tables; waiting for it"
+        )
         time.sleep(_SECONDS_BETWEEN_TRIES)
     connection.commit()
     try:

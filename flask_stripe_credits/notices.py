@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
 from .facts import PurchaseStatus, Recorded, Verdict
+from .logs import Log
 from .signals import purchase_expired, purchase_failed, purchase_flagged
 from .snapshots import PurchaseSnapshot
 from .state import current_app_object
 from .unit_of_work import UnitOfWork
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 _TOLD_AFTER_COMMIT = {
     PurchaseStatus.FAILED: purchase_failed,
@@ -36,7 +36,14 @@ def tell_status(
         _audit(uow, recorded, f"purchase.{row['status']}", cause, details)
     app, purchase = current_app_object(), PurchaseSnapshot.of(row)
     if row["status"] == PurchaseStatus.REVIEW:
-        logger.error("purchase %s needs a review: %s", purchase.id, row["review_reason"])
+        log.error(
+            "purchase_flagged",
+            "purchase %s needs a review: %s",
+            purchase.id,
+            row["review_reason"],
+            purchase_id=purchase.id,
+            user_id=purchase.user_id,
+        )
         uow.after_commit(
             lambda: purchase_flagged.send(app, purchase=purchase, reason=row["review_reason"])
         )
@@ -56,7 +63,14 @@ def tell_flag(uow: UnitOfWork, recorded: Recorded, cause: str) -> None:
         found = uow.execute(uow.sql.lock_purchase, {"purchase_id": recorded.purchase_id})
         row = found.mappings().one()
     purchase = None if row is None else PurchaseSnapshot.of(row)
-    logger.error("%s (%s, purchase %s)", reason, cause, recorded.purchase_id)
+    log.error(
+        "event_flagged",
+        "%s (%s, purchase %s)",
+        reason,
+        cause,
+        recorded.purchase_id,
+        purchase_id=recorded.purchase_id,
+    )
     _audit(uow, recorded, f"event.{recorded.verdict}", cause, {"reason": reason})
     uow.after_commit(lambda: purchase_flagged.send(app, purchase=purchase, reason=reason))
 

@@ -7,7 +7,6 @@ in another short one. A worker that dies in between loses nothing: its lease run
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import time
 import uuid
 from collections.abc import Callable
@@ -21,11 +20,12 @@ from .config import Delivery
 from .delivery import deliver_in_transaction, deliver_outside
 from .errors import FulfillmentError, NoReceiver, ReceiverFailed, StripeCreditsError
 from .facts import Decision, Row, lock_purchase
+from .logs import Log
 from .snapshots import GrantSnapshot, PurchaseSnapshot
 from .state import AppState
 from .unit_of_work import UnitOfWork, in_transaction
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 T = TypeVar("T")
 
@@ -93,10 +93,13 @@ def hand_over(state: AppState, app: Flask, claim: Claim) -> None:
         started = time.monotonic()
         deliver_outside(state, app, claim.grant)
         if (seconds := time.monotonic() - started) > LEASE.total_seconds():
-            logger.warning(
+            log.warning(
+                "delivery_slow",
                 "the receivers of grant %s took %.0f s: somebody else may have been handed it too",
                 claim.grant.id,
                 seconds,
+                purchase_id=claim.grant.purchase_id,
+                user_id=claim.grant.user_id,
             )
         _in_short_transaction(state, lambda uow: _mark_delivered(uow, claim.grant))
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from .facts import (
     undecided_or_raise,
 )
 from .fulfillment import settle
+from .logs import Log
 from .models import LONGEST_USER_ID
 from .reading import reading
 from .review_queue import flagged_by_itself
@@ -31,7 +31,7 @@ from .state import AppState
 from .stripe_objects import parse_uuid
 from .unit_of_work import UnitOfWork
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 _LONGEST_CAUSE = 255
 
@@ -140,7 +140,13 @@ def _close(state: AppState, session_id: str) -> None:
     try:
         state.gateway.expire_checkout_session(session_id)
     except GatewayError as error:
-        logger.warning("checkout session %s could not be expired: %s", session_id, error)
+        log.warning(
+            "session_not_expired",
+            "checkout session %s could not be expired: %s",
+            session_id,
+            error,
+            stripe_request_id=getattr(error, "request_id", None),
+        )
 
 
 def _read_purchase(state: AppState, purchase_id: uuid.UUID) -> Row:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 
 import sqlalchemy as sa
 
 from .errors import GatewayError, NotConfigured
 from .facts import PurchaseStatus, Row, news_of, record_session
 from .fulfillment import settle
+from .logs import Log
 from .state import AppState
 from .unit_of_work import in_transaction
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 # Many tabs and workers may poll; Stripe is asked once in this time for each purchase.
 ASK_AT_MOST_EVERY = dt.timedelta(seconds=5)
@@ -38,7 +38,15 @@ def settle_from_stripe(state: AppState, purchase: Row) -> bool:
     try:
         session = state.gateway.retrieve_checkout_session(session_id, impatient=True)
     except (GatewayError, NotConfigured) as error:
-        logger.warning("Stripe could not be asked about %s: %s", session_id, error)
+        log.warning(
+            "stripe_not_asked",
+            "Stripe could not be asked about %s: %s",
+            session_id,
+            error,
+            purchase_id=purchase["id"],
+            user_id=purchase["user_id"],
+            stripe_request_id=getattr(error, "request_id", None),
+        )
         return False
     news = news_of(session)
     if news is None:

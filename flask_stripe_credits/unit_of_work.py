@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import itertools
-import logging
 import random
 import time
 import weakref
@@ -24,11 +23,12 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from .errors import DatabaseBusy, ReceiverFailed, TablesOutOfDate
+from .logs import Log
 from .models import Models
 from .state import AppState
 from .statements import Statements
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 T = TypeVar("T")
 
@@ -69,7 +69,9 @@ def in_transaction(state: AppState, work: Callable[[UnitOfWork], T]) -> T:
             tries_left = attempt < MAX_TRIES and time.monotonic() < deadline
             if trouble is not Trouble.PASSING or not tries_left or not uow.owns_connection:
                 raise outage_error(trouble, error) from error
-            logger.info("transaction tried again after %s", type(error).__name__)
+            log.info(
+                "transaction_retried", "transaction tried again after %s", type(error).__name__
+            )
             time.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter
         else:
             uow.run_after_commit()
@@ -230,7 +232,10 @@ class UnitOfWork:
             try:
                 call()
             except Exception:
-                logger.exception("a receiver of something already committed failed")
+                log.exception(
+                    "receiver_failed_later",
+                    "a receiver of something already committed failed",
+                )
 
     @contextlib.contextmanager
     def host_session(self) -> Iterator[Session]:

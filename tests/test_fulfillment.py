@@ -122,7 +122,7 @@ class TestTheGrant:
     ) -> None:
         with caplog.at_level(logging.INFO):
             sqlite_host.pay(sqlite_host.add_purchase())
-        line = "Successfully processed credit purchase for user 'alice': 1000 credits"
+        line = "Successfully processed credit purchase for user alice: 1000 credits"
         assert line in caplog.messages
 
 

@@ -6,12 +6,12 @@ nothing. They are recorded under their payment intent, also before it is known w
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from ..logs import Log
 from ..statements import FIRST_DEAD_REFUND, WITHDRAWN
 from ..stripe_objects import Dispute, Refund
 from ..unit_of_work import UnitOfWork
@@ -25,7 +25,7 @@ from .recorded import (
     lock_purchase_of_payment,
 )
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 # https://docs.stripe.com/api/refunds/object: failed and canceled are final, also after succeeded.
 _REFUND_RANKS = {
@@ -182,6 +182,6 @@ def _record(
 
 def _to_review(purchase: Row | None, flag: str) -> Recorded:
     if purchase is None:
-        logger.warning("ignored: %s", flag)
+        log.warning("reversal_ignored", "ignored: %s", flag)
         return IGNORED
     return Recorded(Verdict.REVIEW, purchase_id=purchase["id"], flag=flag)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import uuid
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, cast
 
 from ..config import Settings
+from ..logs import Log
 from ..stripe_objects import CheckoutSession
 from ..unit_of_work import UnitOfWork
 from .recorded import IGNORED, Recorded, Row, Verdict, lock_payment, lock_purchase
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 class SessionNews(StrEnum):
@@ -49,7 +49,12 @@ def record_session(uow: UnitOfWork, session: CheckoutSession, news: SessionNews)
         lock_payment(uow, session.payment_intent_id)
     purchase = _lock_purchase_of(uow, session)
     if purchase is None:
-        logger.critical("no purchase for checkout session %s of this site", session.id)
+        log.critical(
+            "purchase_missing",
+            "no purchase for checkout session %s of this site",
+            session.id,
+            purchase_id=session.purchase_id,
+        )
         return Recorded(
             Verdict.ORPHAN, purchase_id=session.purchase_id, flag="the purchase is missing"
         )
@@ -61,7 +66,11 @@ def record_session(uow: UnitOfWork, session: CheckoutSession, news: SessionNews)
 def _of_our_mode(livemode: bool | None, settings: Settings) -> bool:
     if livemode == settings.require_livemode():
         return True
-    logger.warning("a checkout session of the other mode (livemode=%s) was ignored", livemode)
+    log.warning(
+        "other_mode_ignored",
+        "a checkout session of the other mode (livemode=%s) was ignored",
+        livemode,
+    )
     return False
 
 

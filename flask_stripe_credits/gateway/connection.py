@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from ..config import Settings
 from ..errors import GatewayRejected, GatewayUnavailable
+from ..logs import Log
 from ..origins import LOOPBACK_HOSTS
 from .answers import Entry, Listed, Page, page_of, read
 from .refusals import translated
@@ -17,7 +18,7 @@ from .refusals import translated
 if TYPE_CHECKING:
     import stripe
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 T = TypeVar("T")
 
@@ -74,7 +75,9 @@ class Connection:
             raise translated(error, self._settings.api_base) from None
         except (AttributeError, TypeError, ValueError) as error:
             # The library takes whatever comes back for JSON of Stripe's.
-            logger.error("Stripe's answer can't be read: %s", type(error).__name__)
+            log.error(
+                "stripe_unreadable", "Stripe's answer can't be read: %s", type(error).__name__
+            )
             raise GatewayUnavailable("Stripe's answer can't be read") from None
 
     def _client(self, impatient: bool = False) -> stripe.StripeClient:

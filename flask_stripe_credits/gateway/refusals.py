@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from ..errors import GatewayKeyRefused, GatewayRejected, GatewayUnavailable
+from ..logs import Log
 
 if TYPE_CHECKING:
     import stripe
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 def translated(error: stripe.StripeError, api_base: str | None) -> Exception:
@@ -24,12 +24,25 @@ def translated(error: stripe.StripeError, api_base: str | None) -> Exception:
     detail = error.error
     code = getattr(detail, "code", None) or error.code or getattr(detail, "type", None)
     if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
-        logger.error("Stripe refused the API key (request %s)", request_id)
+        log.error(
+            "stripe_key_refused",
+            "Stripe refused the API key (request %s)",
+            request_id,
+            stripe_request_id=request_id,
+        )
         return GatewayKeyRefused("Stripe refused the API key", code=code, request_id=request_id)
     if isinstance(error, (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError)):
         answered = status is not None and status >= 500
         name = type(error).__name__
-        logger.warning("Stripe unavailable: %s %s %s (request %s)", name, status, code, request_id)
+        log.warning(
+            "stripe_unavailable",
+            "Stripe unavailable: %s %s %s (request %s)",
+            name,
+            status,
+            code,
+            request_id,
+            stripe_request_id=request_id,
+        )
         where = ""
         if status is None and api_base is not None:
             where = f": no answer from STRIPE_CREDITS_API_BASE, {api_base}"
@@ -40,7 +53,14 @@ def translated(error: stripe.StripeError, api_base: str | None) -> Exception:
             answered=answered,
         )
     param = getattr(detail, "param", None)
-    logger.error("Stripe rejected %s: %s (request %s)", param, code, request_id)
+    log.error(
+        "stripe_rejected",
+        "Stripe rejected %s: %s (request %s)",
+        param,
+        code,
+        request_id,
+        stripe_request_id=request_id,
+    )
     return GatewayRejected(
         f"Stripe rejected the request: {code or type(error).__name__}"
         + (f" ({param})" if param else ""),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from ..errors import GatewayUnavailable
 from ..gateway import Listed, Page
+from ..logs import Log
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 T = TypeVar("T")
 
@@ -27,7 +27,13 @@ def patiently(call: Callable[[], T]) -> T:
         try:
             return call()
         except GatewayUnavailable as error:
-            logger.warning("%s: asking again in %s s", error, pause)
+            log.warning(
+                "stripe_asked_again",
+                "%s: asking again in %s s",
+                error,
+                pause,
+                stripe_request_id=error.request_id,
+            )
             time.sleep(pause)
     return call()
 

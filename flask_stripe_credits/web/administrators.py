@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-
 from werkzeug.exceptions import Forbidden
 
+from ..logs import Log
 from ..state import AppState
 from .identity import current_user_id
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 class NotAdministrator(Forbidden):
@@ -37,7 +36,8 @@ def require_administrator(state: AppState) -> str:
     if answer is not True:
         # A user object or a text is "true" to Python, and may come from `a and b`.
         if answer:
-            logger.error(
+            log.error(
+                "admin_check_unclear",
                 "admin_check returned %s: only True makes an administrator",
                 type(answer).__name__,
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -17,6 +16,7 @@ from ..checkout import CheckoutRequest, open_checkout
 from ..errors import DatabaseBusy, FulfillmentError
 from ..facts import Row
 from ..history import is_delivered, purchase_of, purchases_of
+from ..logs import Log
 from ..reading import reading
 from ..redirects import resolve_redirect
 from ..settlement import settle_from_stripe
@@ -31,7 +31,7 @@ from .openapi import openapi_document
 from .problems import register_error_handlers
 from .protection import exempt_from_host, refuse_cross_site
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 LARGEST_PURCHASE_REQUEST = 4_096
 # Stripe's events are a few kilobytes; the largest with every field expanded stay far below.
@@ -202,7 +202,13 @@ def _settled(state: AppState, row: Row) -> bool:
         return settle_from_stripe(state, row)
     except (FulfillmentError, DatabaseBusy):
         # Nothing was kept; the webhook or the next poll will do it. Show what we know.
-        logger.exception("purchase %s could not be fulfilled yet", row["id"])
+        log.exception(
+            "fulfillment_postponed",
+            "purchase %s could not be fulfilled yet",
+            row["id"],
+            purchase_id=row["id"],
+            user_id=row["user_id"],
+        )
         return False
 
 

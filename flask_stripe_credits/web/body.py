@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from typing import IO
 
@@ -11,8 +10,9 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wsgi import get_input_stream
 
 from ..errors import PayloadTooLarge
+from ..logs import Log
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 def read_body(limit: int) -> bytes:
@@ -28,7 +28,8 @@ def read_body(limit: int) -> bytes:
     if len(data) > limit:
         raise PayloadTooLarge(f"the body is longer than {limit} bytes")
     if length and not data:
-        logger.error(
+        log.error(
+            "body_taken",
             "the body of %s was read before us: a before_request function that uses "
             "request.form or request.stream must leave out this path",
             request.path,

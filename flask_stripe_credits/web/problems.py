@@ -5,7 +5,6 @@ The text of an answer is written here; no exception's text of anybody else's rea
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -38,9 +37,10 @@ from ..errors import (
     TablesOutOfDate,
     TooManySessions,
 )
+from ..logs import Log
 from ..unit_of_work import database_trouble, outage_error
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -145,7 +145,15 @@ def _our_error(error: StripeCreditsError) -> Response:
     )
     if answer.status >= 500:
         cause = error if error.__cause__ is not None else None
-        logger.error("answered %d %s: %s", answer.status, answer.code, error, exc_info=cause)
+        log.error(
+            "answered_error",
+            "answered %d %s: %s",
+            answer.status,
+            answer.code,
+            error,
+            error=cause,
+            stripe_request_id=getattr(error, "request_id", None),
+        )
     retry_after = getattr(error, "retry_after_seconds", answer.retry_after)
     if isinstance(error, RedirectNotAllowed):
         return problem(422, answer.code, str(error), errors={error.field: [str(error)]})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import sqlalchemy as sa
 
 from ..errors import (
@@ -15,6 +13,7 @@ from ..errors import (
 )
 from ..facts import Recorded, Verdict
 from ..fulfillment import settle
+from ..logs import Log
 from ..signals import webhook_received
 from ..state import AppState, current_app_object
 from ..strict_json import MalformedJSON, parse_json
@@ -24,7 +23,7 @@ from .handlers import HANDLERS
 from .inbox import record_event
 from .signature import verify_signature
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 def receive(state: AppState, body: bytes, signature: str | None) -> Verdict:
@@ -70,7 +69,7 @@ def _verified_event(state: AppState, body: bytes, signature: str | None) -> Even
     try:
         verify_signature(body, signature, secrets, state.settings.webhook_tolerance_seconds)
     except InvalidSignature as error:
-        logger.warning("Webhook delivery failed: Invalid signature: %s", error)
+        log.warning("webhook_unsigned", "Webhook delivery failed: Invalid signature: %s", error)
         raise
     try:
         return Event.from_payload(parse_json(body))
@@ -80,7 +79,7 @@ def _verified_event(state: AppState, body: bytes, signature: str | None) -> Even
 
 
 def _log_malformed(error: Exception) -> None:
-    logger.warning("Webhook delivery failed: Malformed event: %s", error)
+    log.warning("webhook_malformed", "Webhook delivery failed: Malformed event: %s", error)
 
 
 def _tell_host(event: Event) -> None:
@@ -93,11 +92,14 @@ def _tell_host(event: Event) -> None:
 
 def _is_about_us(state: AppState, event: Event) -> bool:
     if event.account is not None:
-        logger.warning("an event of a connected account was ignored: %s", event.id)
+        log.warning("account_ignored", "an event of a connected account was ignored: %s", event.id)
         return False
     if event.livemode != state.settings.require_livemode():
-        logger.warning(
-            "an event of the other mode was ignored: %s has livemode %s", event.id, event.livemode
+        log.warning(
+            "other_mode_ignored",
+            "an event of the other mode was ignored: %s has livemode %s",
+            event.id,
+            event.livemode,
         )
         return False
     return True
@@ -105,7 +107,14 @@ def _is_about_us(state: AppState, event: Event) -> bool:
 
 def _note_failure(state: AppState, event: Event, error: Exception) -> None:
     """Leave a trace for the operator, in a transaction of its own, if the database lets us."""
-    logger.error("Webhook delivery failed: %s %s: %s", event.type, event.id, type(error).__name__)
+    log.error(
+        "webhook_failed",
+        "Webhook delivery failed: %s %s: %s",
+        event.type,
+        event.id,
+        type(error).__name__,
+        stripe_request_id=getattr(error, "request_id", None),
+    )
     if isinstance(error.__cause__, sa.exc.TimeoutError):
         # Nobody has a connection to spare: asking again would wait, and keep others waiting.
         return
@@ -117,4 +126,4 @@ def _note_failure(state: AppState, event: Event, error: Exception) -> None:
             ),
         )
     except StripeCreditsError:
-        logger.warning("the failure of %s could not be noted either", event.id)
+        log.warning("failure_not_noted", "the failure of %s could not be noted either", event.id)

@@ -8,15 +8,15 @@ takes timestamps from any future, knows one secret, and costs an import of 150 m
 from __future__ import annotations
 
 import hmac
-import logging
 import re
 import time
 from collections.abc import Sequence
 
 from ..config import Secret
 from ..errors import InvalidSignature, PayloadTooLarge
+from ..logs import Log
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 LONGEST_HEADER = 4_096
 MOST_SIGNATURES = 16
@@ -80,7 +80,7 @@ def _is_signed(signed: bytes, signatures: list[str], secrets: Sequence[Secret]) 
         for signature in signatures:
             if hmac.compare_digest(expected, signature):
                 if number > 1:
-                    logger.info("webhook signed with secret number %d", number)
+                    log.info("webhook_other_secret", "webhook signed with secret number %d", number)
                 return True
     return False
 
