@@ -212,17 +212,25 @@ _NAMES = frozenset(
 )
 
 
+def unknown_settings(config: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the names that look like settings of ours and aren't, with the nearest that is."""
+    unknown = [
+        key
+        for key in config
+        if isinstance(key, str) and key.startswith(_PREFIX) and key not in _NAMES
+    ]
+    return {key: next(iter(difflib.get_close_matches(key, _NAMES, n=1)), None) for key in unknown}
+
+
 def _check_names(config: Mapping[str, Any]) -> None:
-    for key in config:
-        if isinstance(key, str) and key.startswith(_PREFIX) and key not in _NAMES:
-            near = difflib.get_close_matches(key, _NAMES, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            log.warning(
-                "setting_unknown",
-                "%s is not a setting of this version and is ignored%s",
-                key,
-                hint,
-            )
+    for key, near in unknown_settings(config).items():
+        hint = f"; did you mean {near}?" if near else ""
+        log.warning(
+            "setting_unknown",
+            "%s is not a setting of this version and is ignored%s",
+            key,
+            hint,
+        )
 
 
 class _Source:
@@ -372,6 +380,20 @@ def _check_publishable_key(source: _Source, livemode: bool | None) -> None:
             f"{SECRET_KEY} and {PUBLISHABLE_KEY} are of different modes: "
             f"one is a test key and the other a live key"
         )
+
+
+def publishable_key_trouble(
+    config: Mapping[str, Any], environ: Mapping[str, str] = os.environ
+) -> str | None:
+    """Say what is wrong with the publishable key, None if nothing is or there is none."""
+    _, values, unreadable = _Source(config, environ).secrets(PUBLISHABLE_KEY)
+    if not values:
+        return unreadable
+    if values[0].startswith(("sk_", "rk_")):
+        return "holds a secret key, which pages would show to everybody"
+    if not _API_KEY.match(values[0]):
+        return "isn't a publishable key of Stripe (pk_test_… or pk_live_…)"
+    return "is a placeholder" if _is_placeholder(values[0].split("_", 2)[2]) else None
 
 
 def _read_webhook_secrets(source: _Source, problems: dict[str, str]) -> tuple[Secret, ...]:

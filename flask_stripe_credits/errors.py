@@ -172,7 +172,22 @@ class GatewayRejected(GatewayError):
 
 
 class GatewayKeyRefused(GatewayRejected):
-    """Stripe refused our API key."""
+    """Stripe refused our API key.
+
+    :ivar permission: what a restricted key lacks, such as ``the permission rak_refund_read``; None
+        when it is the key itself that was refused.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        request_id: str | None = None,
+        permission: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, request_id=request_id)
+        self.permission = permission
 
 
 class RebuildRefused(StripeCreditsError):

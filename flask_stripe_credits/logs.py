@@ -6,11 +6,13 @@ none. Nothing here touches a host's handlers: what becomes of a record is up to 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
 import sys
 import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -109,6 +111,23 @@ class Log:
             # What a formatter would make of it itself could begin lines of anybody's choice.
             record.exc_text = _indented(error)
         logger.handle(record)
+
+
+@contextlib.contextmanager
+def all_quiet_but(module: str) -> Iterator[None]:
+    """Keep our lines out of the log, except the errors of one of our modules, such as ``doctor``.
+
+    For the whole process; only a command may do that.
+    """
+    loud, ours = logging.getLogger(f"{_PACKAGE}.{module}"), logging.getLogger(_PACKAGE)
+    before = loud.level, ours.level
+    loud.setLevel(logging.ERROR)
+    ours.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        loud.setLevel(before[0])
+        ours.setLevel(before[1])
 
 
 def _indented(error: BaseException) -> str:

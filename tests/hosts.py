@@ -229,9 +229,15 @@ def host(database_url: str) -> Host:
 
 
 @pytest.fixture
-def sqlite_host(new_database: Callable[[str], str]) -> Host:
+def sqlite_url(new_database: Callable[[str], str]) -> str:
+    """The URL of an empty SQLite database, for what no database can change."""
+    return new_database("sqlite")
+
+
+@pytest.fixture
+def sqlite_host(sqlite_url: str) -> Host:
     """A host with the ledger on SQLite, for what no database can change."""
-    return make_host(new_database("sqlite"))
+    return make_host(sqlite_url)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def _handler(stub: StripeStub) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             stub.requests.append((f"{self.command} {self.path}", dict(self.headers), body))
             stub.ports.append(self.client_address[1])
-            self.send_response(stub.status)
+            self.send_response_only(stub.status)
             for name, value in stub.headers.items():
                 self.send_header(name.replace("_", "-"), value)
             self.send_header("Content-Length", str(len(stub.body)))

@@ -9,6 +9,7 @@ from .audit import audit_command
 from .db import db_group
 from .deliver import deliver_command
 from .demo_data import demo_data_command
+from .doctor import doctor_command
 from .packages import packages_group
 from .purchases import purchases_group
 from .reconcile import reconcile_command
@@ -25,6 +26,7 @@ def register_commands(app: Flask) -> None:
         db_group,
         deliver_command,
         demo_data_command,
+        doctor_command,
         packages_group,
         purchases_group,
         reconcile_command,

@@ -9,13 +9,14 @@ from __future__ import annotations
 from .answers import Listed, Page
 from .catalog import Catalog
 from .checkout_sessions import CheckoutSessions
+from .questions import Answer, Questions, api_version
 from .reversals import Reversals
 from .webhook_endpoints import WebhookEndpoints
 
-__all__ = ["Gateway", "Listed", "Page"]
+__all__ = ["Answer", "Gateway", "Listed", "Page", "api_version"]
 
 
-class Gateway(CheckoutSessions, Catalog, Reversals, WebhookEndpoints):
+class Gateway(CheckoutSessions, Catalog, Reversals, WebhookEndpoints, Questions):
     """Stripe, as one app with one key sees it. Safe to share between threads.
 
     :param http_client: what carries the library's requests; None for connections of our own.

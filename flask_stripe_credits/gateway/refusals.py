@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ..errors import GatewayKeyRefused, GatewayRejected, GatewayUnavailable
@@ -24,13 +25,21 @@ def translated(error: stripe.StripeError, api_base: str | None) -> Exception:
     detail = error.error
     code = getattr(detail, "code", None) or error.code or getattr(detail, "type", None)
     if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
+        permission = _permission(error)
+        lacking = "" if permission is None else f": it lacks {permission}"
         log.error(
             "stripe_key_refused",
-            "Stripe refused the API key (request %s)",
+            "Stripe refused the API key%s (request %s)",
+            lacking,
             request_id,
             stripe_request_id=request_id,
         )
-        return GatewayKeyRefused("Stripe refused the API key", code=code, request_id=request_id)
+        return GatewayKeyRefused(
+            f"Stripe refused the API key{lacking}",
+            code=code,
+            request_id=request_id,
+            permission=permission,
+        )
     if isinstance(error, (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError)):
         answered = status is not None and status >= 500
         name = type(error).__name__
@@ -67,3 +76,11 @@ def translated(error: stripe.StripeError, api_base: str | None) -> Exception:
         code=code,
         request_id=request_id,
     )
+
+
+def _permission(error: stripe.StripeError) -> str | None:
+    """What a restricted key lacks. Stripe names it only in a sentence for people."""
+    if error.http_status != 403:
+        return None
+    named = re.search(r"\brak_[a-z_]{1,100}\b", error.user_message or "")
+    return f"the permission {named[0]}" if named else "a permission"

@@ -81,7 +81,7 @@ class Sandbox(Acts):
         :param port: 0 for any free one.
         :raises AddressUnusable: when it can't be bound.
         """
-        self._server = Server(self.app, host, port)
+        self._server = Server(self.app, self.clock, host, port)
         if deliver:
             self.courier.start()
         return self

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _KEY = "flask_stripe_credits.sandbox.fault"
+_FORBIDDEN = (
+    "The provided key does not have the required permissions for this endpoint on account "
+    "'acct_1Sandbox'. Having the '{permission}' permission would allow this request to continue."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +34,13 @@ class Fault:
     reset: bool = False
     after_work: bool = False
     before_reply: Callable[[Json], object] | None = None
+    lacking: str | None = None
 
     @property
     def error(self) -> ApiError | None:
         """What is answered instead, or None."""
+        if self.lacking is not None:
+            return invalid(_FORBIDDEN.format(permission=self.lacking), status=403)
         if self.status is None:
             return None
         if self.status >= 500:
@@ -60,6 +67,7 @@ class Faults:
         reset: bool = False,
         after_work: bool = False,
         before_reply: Callable[[Json], object] | None = None,
+        lacking: str | None = None,
     ) -> None:
         """Spoil the next API call whose method and path match.
 
@@ -72,8 +80,10 @@ class Faults:
         :param after_work: do the work first, so that only the answer is lost.
         :param before_reply: called with the answer before it is sent, e.g. to pay a session that
             its creator doesn't know yet.
+        :param lacking: answer 403, as to a restricted key without this permission
+            (``rak_refund_read``).
         """
-        fault = Fault(pattern, status, hang_seconds, reset, after_work, before_reply)
+        fault = Fault(pattern, status, hang_seconds, reset, after_work, before_reply, lacking)
         with self._lock:
             self._waiting.append(fault)
 

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
+from .clock import Clock
 from .endpoints import is_loopback
 
 
@@ -22,10 +23,11 @@ class Server:
     """A threaded HTTP server on a loopback address.
 
     :param port: 0 for any free one.
+    :param clock: what time its answers tell.
     :raises AddressUnusable: when it can't be bound.
     """
 
-    def __init__(self, app: Flask, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, app: Flask, clock: Clock, host: str = "127.0.0.1", port: int = 0) -> None:
         if not is_loopback(host):
             raise AddressUnusable(
                 f"The sandbox only listens on this machine's loopback addresses, not on {host}."
@@ -38,6 +40,7 @@ class Server:
         with listening:
             bound_port = listening.getsockname()[1]
             self._server = _ThreadedServer(host, port, app, _QuietHandler, fd=listening.fileno())
+        self._server.clock = clock
         shown = f"[{host}]" if family is socket.AF_INET6 else host
         self.url = f"http://{shown}:{bound_port}"
         self._thread = threading.Thread(
@@ -66,9 +69,17 @@ class _QuietHandler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing: a line for each style sheet would hide the payments and deliveries."""
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """What the header ``Date`` says."""
+        if timestamp is None and isinstance(self.server, _ThreadedServer):
+            timestamp = self.server.clock.time()
+        return super().date_time_string(timestamp)
+
 
 class _ThreadedServer(ThreadedWSGIServer):
     """Keeps count of its connections: clients leave theirs open, and each occupies a thread."""
+
+    clock: Clock
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._connections: dict[socket.socket, threading.Thread] = {}

@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql
 
 from flask_stripe_credits import StripeCredits, errors, signals
 from flask_stripe_credits.config import read_settings
+from flask_stripe_credits.doctor import CHECKS
 from flask_stripe_credits.models import Models, build_models
 from flask_stripe_credits.web import problems, protection, schemas
 from flask_stripe_credits.webhooks.handlers import HANDLERS
@@ -135,6 +136,11 @@ def test_every_command_and_option_is_documented(documented_app: Flask) -> None:
         documented = {code for code in codes(text) if re.fullmatch(r"--[a-z-]+", code)}
         real = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
         assert documented <= real, path
+
+
+def test_every_check_of_the_doctor_is_documented_in_its_order() -> None:
+    (rows,) = tables(read("reference/doctor.md"))
+    assert [row[0].strip("`") for row in rows[1:]] == [check.id for check in CHECKS]
 
 
 def test_every_signal_is_documented() -> None:

@@ -1,0 +1,103 @@
+"""``flask credits doctor``: what is wrong, and the command that mends it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import click
+from flask.cli import with_appcontext
+
+from ..doctor import CHECKS, Level, Line, Patient, examine
+from ..errors import StripeCreditsError
+from ..logs import all_quiet_but
+from ..state import AppState, current_app_object, current_state
+
+_EXIT_CODES = {Level.ERROR: 1, Level.WARNING: 2}
+_COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red", Level.SKIPPED: "cyan"}
+_LEVEL_WIDTH = max(map(len, Level))
+_ID_WIDTH = max(len(check.id) for check in CHECKS)
+_INDENT = " " * (_LEVEL_WIDTH + _ID_WIDTH + 4)
+
+
+@click.command("doctor")
+@click.option(
+    "--url",
+    help="Where the running app can be reached from here; default: STRIPE_CREDITS_BASE_URL.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a line; the last one sums up."
+)
+@with_appcontext
+def doctor_command(url: str | None, as_json: bool) -> None:
+    """Look for everything that can be wrong, and name the command that mends it.
+
+    Changes nothing, neither here nor at Stripe. Lines that begin with $ are commands; run them
+    from the top, and then the doctor again. What needs something that is broken is skipped. Exit
+    code by the worst line: 0 when all is well, 2 for a warning, 1 for an error. Takes at most half
+    a minute, and shows no secret but the last four characters of each.
+    """
+    try:
+        state = current_state()
+    except StripeCreditsError as error:
+        raise click.ClickException(str(error)) from None
+    if not as_json:
+        click.echo(_introduction(state))
+    counts: Counter[Level] = Counter()
+    where = url or state.settings.base_url
+    patient = Patient(current_app_object(), state, where.rstrip("/") if where else None)
+    # What the checks provoke they say themselves.
+    with all_quiet_but("doctor"):
+        for line in examine(patient, CHECKS):
+            counts[line.finding.level] += 1
+            click.echo(_as_json(line) if as_json else _as_text(line))
+    click.echo(_summary_as_json(counts) if as_json else _summary(counts))
+    for level, code in _EXIT_CODES.items():
+        if counts[level]:
+            raise SystemExit(code)
+
+
+def _introduction(state: AppState) -> str:
+    livemode = state.settings.livemode
+    mode = "unknown mode" if livemode is None else "live mode" if livemode else "test mode"
+    lines = [f"Stripe in {mode}, site {state.settings.site}. The doctor only looks."]
+    if state.settings.problems:
+        lines.append("What the app logged as CRITICAL when it started is explained here.")
+    return "\n".join(lines)
+
+
+def _as_text(line: Line) -> str:
+    finding, id = line.finding, line.check.id
+    level = click.style(f"{finding.level:<{_LEVEL_WIDTH}}", fg=_COLOURS[finding.level])
+    lines = [f"{level}  {id:<{_ID_WIDTH}}  {finding.found}"]
+    if finding.advice is not None:
+        lines.append(f"{_INDENT}{finding.advice}")
+    if finding.command is not None:
+        lines.append(f"{_INDENT}$ {finding.command}")
+    return "\n".join(lines)
+
+
+def _as_json(line: Line) -> str:
+    finding = line.finding
+    return json.dumps(
+        {
+            "check": line.check.id,
+            "title": line.check.title,
+            "level": finding.level,
+            "found": finding.found,
+            "advice": finding.advice,
+            "command": finding.command,
+        }
+    )
+
+
+def _counts(counts: Counter[Level]) -> dict[str, int]:
+    return {level: counts[level] for level in Level}
+
+
+def _summary(counts: Counter[Level]) -> str:
+    return ", ".join(f"{count} {level}" for level, count in _counts(counts).items())
+
+
+def _summary_as_json(counts: Counter[Level]) -> str:
+    return json.dumps(_counts(counts))

@@ -1,0 +1,136 @@
+"""Money and credits that wait for something or somebody. Reads only."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..config import Delivery
+from ..facts import Decision, PurchaseStatus, Verdict
+from ..reading import reading
+from ..review_queue import count_waiting
+from .findings import Finding, error, ok, warning
+from .patient import Patient, ago
+
+
+def last_webhook(patient: Patient) -> Iterator[Finding]:
+    """When did Stripe last tell us something, and did it tell of the newest payment?"""
+    models = patient.state.models
+    events, purchases = models.table(models.WebhookEvent).c, models.table(models.Purchase).c
+    newest_event = sa.select(sa.func.max(events.updated_at)).where(
+        events.verdict == Verdict.HANDLED
+    )
+    untold = (
+        sa.select(purchases.paid_at)
+        .where(
+            purchases.paid_at.is_not(None),
+            purchases.paid_at < patient.overdue,
+            purchases.paid_at > patient.now - dt.timedelta(days=3),
+            ~sa.exists().where(events.purchase_id == purchases.id),
+        )
+        .order_by(purchases.paid_at.desc())
+        .limit(1)
+    )
+    with reading(patient.state) as connection:
+        last = connection.scalar(newest_event)
+        missed = connection.scalar(untold)
+    when = "never" if last is None else f"{ago(last, patient.now)} ago"
+    if missed is not None and (last is None or last < missed):
+        yield error(
+            f"the last successful webhook: {when}; a payment of {ago(missed, patient.now)} ago "
+            "became known in another way",
+            "look at webhook_endpoint and webhook_answer, and at the deliveries in Stripe's "
+            "Dashboard",
+        )
+    else:
+        yield ok(f"the last successful one: {when}")
+
+
+def paid_not_granted(patient: Patient) -> Iterator[Finding]:
+    """Is somebody's payment recorded, and not what it is owed?"""
+    c = patient.state.models.table(patient.state.models.Purchase).c
+    query = sa.select(c.id).where(
+        c.status == PurchaseStatus.COMPLETED,
+        c.completed_at.is_(None),
+        c.paid_at < patient.overdue,
+    )
+    yield from _counted(
+        patient,
+        query,
+        "paid for more than 5 minutes, without credits",
+        patient.command("reconcile --apply"),
+    )
+
+
+def undelivered(patient: Patient) -> Iterator[Finding]:
+    """Do grants wait in the outbox?"""
+    models = patient.state.models
+    grants, purchases = models.table(models.Grant).c, models.table(models.Purchase).c
+    query = (
+        sa.select(
+            sa.func.count().label("waiting"),
+            sa.func.max(grants.attempts).label("attempts"),
+            sa.func.max(grants.last_error).label("last_error"),
+        )
+        .join_from(models.table(models.Grant), models.table(models.Purchase))
+        .where(
+            grants.delivered_at.is_(None),
+            grants.created_at < patient.overdue,
+            purchases.status != PurchaseStatus.REVIEW,
+            sa.func.coalesce(purchases.review_decision, "") != Decision.DISMISSED,
+        )
+    )
+    with reading(patient.state) as connection:
+        found = connection.execute(query).one()
+    if not found.waiting:
+        yield ok("no grant has waited for more than 5 minutes")
+        return
+    told = f"{found.waiting} grants have waited for more than 5 minutes to be delivered"
+    if found.last_error:
+        tries = f"tried {found.attempts} times, last error {found.last_error}"
+        yield error(f"{told}; {tries}", "mend the receiver", patient.command("deliver"))
+        return
+    advice = "keep `flask credits deliver --watch` running"
+    if patient.state.settings.delivery is not Delivery.OUTBOX:
+        advice = "they are from the time when STRIPE_CREDITS_DELIVERY was `outbox`"
+    yield error(told, advice, patient.command("deliver"))
+
+
+def reviews(patient: Patient) -> Iterator[Finding]:
+    """Does anything wait for a decision?"""
+    with reading(patient.state) as connection:
+        counts = count_waiting(patient.state.models, connection)
+    waiting = [f"{count} of the kind {kind}" for kind, count in counts.items() if count]
+    if waiting:
+        yield warning(
+            f"waiting for a decision: {', '.join(waiting)}", command="flask credits review list"
+        )
+    else:
+        yield ok("nothing waits for a decision")
+
+
+def failed_events(patient: Patient) -> Iterator[Finding]:
+    """Did we fail to take what Stripe told, and has it not come again?"""
+    c = patient.state.models.table(patient.state.models.WebhookEvent).c
+    query = sa.select(c.stripe_event_id).where(
+        c.verdict == Verdict.FAILED, c.received_at < patient.overdue
+    )
+    yield from _counted(
+        patient,
+        query,
+        "events that we failed to take, and that haven't come again",
+        patient.command("reconcile --apply"),
+    )
+
+
+def _counted(patient: Patient, query: sa.Select[Any], what: str, command: str) -> Iterator[Finding]:
+    with reading(patient.state) as connection:
+        ids = connection.scalars(query.limit(1_001)).all()
+    if not ids:
+        yield ok(f"none: {what}")
+        return
+    count = "more than 1,000" if len(ids) > 1_000 else f"{len(ids):,}"
+    yield error(f"{count} {what}: {ids[0]}{' …' if len(ids) > 1 else ''}", command=command)
