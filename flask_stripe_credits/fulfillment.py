@@ -210,6 +210,7 @@ def _grant(
             "purchase_id": row["id"],
             "sequence": sequence,
             "user_id": grant.user_id,
+            "package_code": row["package_code"],
             "credits": credits,
             "reason": reason,
             "cause": cause,

@@ -186,6 +186,7 @@ class CreditPurchaseMixin:
     @classmethod
     def __table_args__(cls) -> tuple[Any, ...]:
         packages = _qualified(cls, "credit_packages")
+        paid = sa.text("paid_at IS NOT NULL")
         return (
             _primary_key("credit_purchases", "id"),
             sa.ForeignKeyConstraint(
@@ -207,11 +208,23 @@ class CreditPurchaseMixin:
                 "credit_purchases_credits_revoked",
                 "credits_revoked >= 0 AND credits_revoked <= amount_credits",
             ),
+            # What a report needs stands behind what it looks up, so that it reads no row.
             _index(
-                "credit_purchases_user_id_created_at",
+                "credit_purchases_of_user",
                 "user_id",
                 sa.text("created_at DESC"),
-                "id",
+                *("id", "paid_at", "currency", "package_code", "amount_paid"),
+            ),
+            _index(
+                "credit_purchases_created_at",
+                sa.text("created_at DESC"),
+                *("id", "status", "package_code", "paid_at", "completed_at"),
+            ),
+            _index(
+                "credit_purchases_sales",
+                *("package_code", "currency", "paid_at", "amount_paid", "amount_credits"),
+                postgresql_where=paid,
+                sqlite_where=paid,
             ),
             _index("credit_purchases_status_created_at", "status", "created_at"),
             _index("credit_purchases_package_id", "package_id"),
@@ -320,7 +333,8 @@ class CreditGrantMixin:
     """A signed change of credits handed to the credit manager. Append-only but for delivery.
 
     ``id`` is the idempotency key for the credit manager; ``cause`` names the event, the run or
-    the operator that led to it.
+    the operator that led to it. ``package_code`` is the purchase's, for reports by package; None
+    if a release before revision 0002 wrote the row.
     """
 
     __tablename__ = "credit_grants"
@@ -339,6 +353,7 @@ class CreditGrantMixin:
     attempts: Mapped[int] = mapped_column(sa.Integer, default=0)
     next_attempt_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
     last_error: Mapped[str | None] = mapped_column(sa.Text)
+    package_code: Mapped[str | None] = mapped_column(sa.String(50))
 
     @declared_attr.directive
     @classmethod
@@ -350,6 +365,9 @@ class CreditGrantMixin:
             _unique("credit_grants_purchase_id_sequence", "purchase_id", "sequence"),
             _check("credit_grants_credits", "credits <> 0"),
             _index("credit_grants_user_id_created_at", "user_id", "created_at"),
+            _index(
+                "credit_grants_package_code_created_at", "package_code", "created_at", "credits"
+            ),
             _index(
                 "credit_grants_undelivered",
                 "next_attempt_at",

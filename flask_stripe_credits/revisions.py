@@ -34,7 +34,8 @@ class Revisions:
     """The revisions of our tables in the database of ``engine``.
 
     Every change is made under :func:`~.migration_lock.migration_lock` and, as both databases allow
-    it, in one transaction. Nothing is changed when an error is raised.
+    it, in one transaction, so that nothing is changed when an error is raised. On PostgreSQL a
+    revision may leave it, in order that nobody waits for it; then it can be run again.
     """
 
     def __init__(self, engine: sa.Engine, models: Models) -> None:

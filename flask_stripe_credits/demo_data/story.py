@@ -145,6 +145,7 @@ class Story:
                 "attempts": 1,
                 "next_attempt_at": None,
                 "last_error": None,
+                "package_code": self.row["package_code"],
             }
         )
 

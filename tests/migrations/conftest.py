@@ -14,6 +14,11 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_stripe_credits import StripeCredits
 from flask_stripe_credits.models import TABLE_NAMES
 
+APPLIED = (
+    "Applied 0001: Create the credit tables.\n"
+    "Applied 0002: Let the figures of a million purchases be read from indexes.\n"
+)
+
 
 @dataclass
 class Host:

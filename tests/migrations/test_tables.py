@@ -92,7 +92,7 @@ def test_a_naming_convention_of_the_hosts_changes_no_name(
     named = make_host(two_urls[1], sa.MetaData(naming_convention=NAMING))
     named.succeed("upgrade", "check")
     assert inspected(named) == inspected(plain)
-    named.succeed("downgrade")
+    named.succeed("downgrade base")
     named.create_all()
     assert inspected(named) == inspected(plain)
     named.succeed("stamp", "check")
@@ -119,7 +119,7 @@ def test_tables_and_revision_go_to_the_schema_of_the_hosts_metadata(
 
     host.execute("DROP INDEX billing.ix_credit_grants_undelivered")
     assert "ix_credit_grants_undelivered" in host.fail("check")
-    host.succeed("downgrade")
+    host.succeed("downgrade base")
     assert host.table_names() == set()
 
 
@@ -137,7 +137,7 @@ def test_a_missing_schema_is_named(host_with_schema: Host) -> None:
 
 def test_the_default_schema_may_be_named(make_host: MakeHost, postgres_database_url: str) -> None:
     host = make_host(postgres_database_url, sa.MetaData(schema="public"))
-    host.succeed("upgrade", "check", "downgrade")
+    host.succeed("upgrade", "check", "downgrade base")
     host.create_all()
     host.succeed("stamp", "check")
 
@@ -151,7 +151,7 @@ def test_a_schema_may_be_translated_away(make_host: MakeHost, database_url: str)
         assert set(found) == TABLE_NAMES | {VERSION_TABLE}
         assert host.db.session.scalars(sa.select(host.credits.Package)).all() == []
         host.db.session.rollback()
-    host.succeed("downgrade")
+    host.succeed("downgrade base")
 
 
 @pytest.mark.parametrize("level", ["AUTOCOMMIT", "SERIALIZABLE"])
@@ -164,7 +164,7 @@ def test_isolation_level_of_the_hosts_engine_does_not_matter(
     assert "the database refused" in host.credits_db("upgrade").output
     assert host.our_tables() == set()
     host.execute("DROP TABLE other")
-    host.succeed("upgrade", "check", "downgrade", "upgrade")
+    host.succeed("upgrade", "check", "downgrade base", "upgrade")
 
 
 def test_a_host_that_begins_sqlites_transactions_itself(
@@ -182,7 +182,7 @@ def test_a_host_that_begins_sqlites_transactions_itself(
         def begin(connection: sa.Connection) -> None:
             connection.exec_driver_sql("BEGIN")
 
-    host.succeed("upgrade", "check", "downgrade")
+    host.succeed("upgrade", "check", "downgrade base")
     host.create_all()
     host.succeed("stamp", "check")
 

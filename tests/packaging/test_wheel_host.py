@@ -52,9 +52,9 @@ def test_a_host_with_history_and_data_takes_us_in_and_lets_us_go(
     ours = TABLE_NAMES | {VERSION_TABLE}
     assert table_names(database_url) == ours | {"note", "alembic_version", "kept"}
 
-    assert flask.run("credits", "db", "downgrade") == 1
+    assert flask.run("credits", "db", "downgrade", "base") == 1
     assert "your table note has a foreign key" in flask.output
-    flask.succeed("db downgrade", "credits db downgrade")
+    flask.succeed("db downgrade", "credits db downgrade base")
     assert table_names(database_url) == {"alembic_version", "kept"}
     with engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT id FROM kept")) == 7
