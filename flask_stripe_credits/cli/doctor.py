@@ -23,7 +23,8 @@ _INDENT = " " * (_LEVEL_WIDTH + _ID_WIDTH + 4)
 @click.command("doctor")
 @click.option(
     "--url",
-    help="Where the running app can be reached from here; default: STRIPE_CREDITS_BASE_URL.",
+    help="The running app's webhook, as it is reached from here; default: made of "
+    "STRIPE_CREDITS_BASE_URL.",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line; the last one sums up."
@@ -44,8 +45,7 @@ def doctor_command(url: str | None, as_json: bool) -> None:
     if not as_json:
         click.echo(_introduction(state))
     counts: Counter[Level] = Counter()
-    where = url or state.settings.base_url
-    patient = Patient(current_app_object(), state, where.rstrip("/") if where else None)
+    patient = Patient(current_app_object(), state, url)
     # What the checks provoke they say themselves.
     with all_quiet_but("doctor"):
         for line in examine(patient, CHECKS):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from . import (
     clock,
     database,
+    endpoint,
     going_live,
     login,
+    missed,
     money_waiting,
     packages,
     receivers,
@@ -15,6 +17,8 @@ from . import (
     stripe_account,
 )
 from .examination import Check
+
+_SIGNING = ("secret_key", "webhook_secret")
 
 CHECKS = (
     Check("versions", "Versions", going_live.versions),
@@ -28,16 +32,21 @@ CHECKS = (
     Check("receivers", "Receivers", receivers.receivers),
     Check("login", "Login", login.login),
     Check("database", "Database", database.database),
-    Check("tables", "Tables", database.tables, needs=("database",)),
-    Check("packages", "Packages", packages.packages, needs=("tables",)),
-    Check("stripe", "Stripe", stripe_account.accepted, needs=("secret_key",)),
-    Check("permissions", "Permissions", stripe_account.permissions, needs=("stripe",)),
-    Check("account", "Account", stripe_account.account, needs=("stripe",)),
-    Check("clock", "Clock", clock.clock, needs=("stripe",)),
-    Check("prices", "Prices", packages.prices, needs=("packages", "stripe")),
-    Check("last_webhook", "Last webhook", money_waiting.last_webhook, needs=("tables",)),
-    Check("paid_not_granted", "Paid purchases", money_waiting.paid_not_granted, needs=("tables",)),
-    Check("undelivered", "Outbox", money_waiting.undelivered, needs=("tables",)),
-    Check("failed_events", "Failed events", money_waiting.failed_events, needs=("tables",)),
-    Check("reviews", "Reviews", money_waiting.reviews, needs=("tables",)),
+    Check("tables", "Tables", database.tables, ("database",)),
+    Check("packages", "Packages", packages.packages, ("tables",)),
+    Check("stripe", "Stripe", stripe_account.accepted, ("secret_key",)),
+    Check("permissions", "Permissions", stripe_account.permissions, ("stripe",)),
+    Check("account", "Account", stripe_account.account, ("stripe",)),
+    Check("clock", "Clock", clock.clock, ("stripe",)),
+    Check("prices", "Prices", packages.prices, ("packages", "stripe")),
+    Check("mode_of_data", "Mode of the data", database.mode_of_data, ("tables", "secret_key")),
+    Check("webhook_endpoint", "Webhook endpoint", endpoint.at_stripe, ("stripe",)),
+    Check("webhook_answer", "Webhook's answer", endpoint.running_app, _SIGNING),
+    Check("last_webhook", "Last webhook", money_waiting.last_webhook, ("tables",)),
+    Check("undelivered_events", "Events", missed.undelivered_events, ("tables", "stripe")),
+    Check("unrecorded_payments", "Payments", missed.unrecorded_payments, ("tables", "stripe")),
+    Check("paid_not_granted", "Paid purchases", money_waiting.paid_not_granted, ("tables",)),
+    Check("undelivered", "Outbox", money_waiting.undelivered, ("tables",)),
+    Check("failed_events", "Failed events", money_waiting.failed_events, ("tables",)),
+    Check("reviews", "Reviews", money_waiting.reviews, ("tables",)),
 )

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from ..errors import MigrationRefused
+from ..reading import reading
 from ..revisions import Revisions
 from .examination import reason_of
-from .findings import Finding, error, ok
+from .findings import Finding, error, ok, warning
 from .patient import Patient
 
 
@@ -55,3 +56,19 @@ def tables(patient: Patient) -> Iterator[Finding]:
             told, _, _ = problem.partition(": run `")
             command = "stamp" if "`flask credits db stamp`" in problem else "upgrade"
             yield error(told, command=f"flask credits db {command}")
+
+
+def mode_of_data(patient: Patient) -> Iterator[Finding]:
+    """Are the newest purchases of the key's mode?"""
+    c = patient.state.models.table(patient.state.models.Purchase).c
+    with reading(patient.state) as connection:
+        newest = connection.scalar(sa.select(c.livemode).order_by(c.created_at.desc()).limit(1))
+    mode, other = ("live", "test") if patient.livemode else ("test", "live")
+    if newest is None or newest == patient.livemode:
+        yield ok(f"no newer purchases than those of {mode} mode, as is the key")
+        return
+    yield warning(
+        f"the newest purchase is of {other} mode, and the key is a {mode} key",
+        "is this the right database for the key? What was bought in the other mode stays in "
+        "your credit manager, and can't be refunded with this key",
+    )

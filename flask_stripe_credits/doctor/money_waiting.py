@@ -60,7 +60,8 @@ def paid_not_granted(patient: Patient) -> Iterator[Finding]:
     yield from _counted(
         patient,
         query,
-        "paid for more than 5 minutes, without credits",
+        "purchases are paid for more than 5 minutes, without credits",
+        "every payment that is recorded has its credits",
         patient.command("reconcile --apply"),
     )
 
@@ -121,16 +122,19 @@ def failed_events(patient: Patient) -> Iterator[Finding]:
     yield from _counted(
         patient,
         query,
-        "events that we failed to take, and that haven't come again",
+        "events could not be taken, and haven't come again",
+        "no event failed and hasn't come again",
         patient.command("reconcile --apply"),
     )
 
 
-def _counted(patient: Patient, query: sa.Select[Any], what: str, command: str) -> Iterator[Finding]:
+def _counted(
+    patient: Patient, query: sa.Select[Any], what: str, otherwise: str, command: str
+) -> Iterator[Finding]:
     with reading(patient.state) as connection:
         ids = connection.scalars(query.limit(1_001)).all()
     if not ids:
-        yield ok(f"none: {what}")
+        yield ok(otherwise)
         return
     count = "more than 1,000" if len(ids) > 1_000 else f"{len(ids):,}"
     yield error(f"{count} {what}: {ids[0]}{' …' if len(ids) > 1 else ''}", command=command)

@@ -9,6 +9,7 @@ from flask import Flask
 
 from ..gateway import Answer
 from ..state import AppState
+from ..webhook_endpoints import webhook_url
 
 # Facts, grants and webhooks follow a payment at once; nobody is woken up for a moment.
 OVERDUE = dt.timedelta(minutes=5)
@@ -18,7 +19,8 @@ OVERDUE = dt.timedelta(minutes=5)
 class Patient:
     """One app, as its own process sees it.
 
-    :ivar url: where the running app is, e.g. ``https://app.example.com``; None when nobody said.
+    :ivar url: where the running app's webhook can be reached from here, if not at
+        :attr:`public_url`.
     :ivar stripe: Stripe's answer to our first question.
     """
 
@@ -34,9 +36,19 @@ class Patient:
         return bool(self.state.settings.livemode)
 
     @property
-    def webhook_url(self) -> str | None:
-        """Where Stripe should deliver, None when the app's address isn't known."""
-        return None if self.url is None else f"{self.url}{self.state.settings.url_prefix}/webhook"
+    def public_url(self) -> str | None:
+        """Where Stripe should deliver, None when nobody says where the app is."""
+        return webhook_url(self.state.settings) or self.url
+
+    @property
+    def reachable_url(self) -> str | None:
+        """Where the running app's webhook is from here."""
+        return self.url or self.public_url
+
+    @property
+    def stripe_now(self) -> dt.datetime:
+        """The time by Stripe's clock, if it told."""
+        return (self.stripe and self.stripe.date) or self.now
 
     @property
     def overdue(self) -> dt.datetime:

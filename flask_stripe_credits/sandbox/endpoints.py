@@ -40,7 +40,8 @@ def register(
     with world.store.transaction():
         existing = world.store.find("webhook_endpoint", [Where("url", "=", url)], limit=1)
         if not existing:
-            return create(world, {"url": url, **wanted}, secret=secret)
+            new = {"url": url, "api_version": world.api_version, **wanted}
+            return create(world, new, secret=secret)
         endpoint = {**existing[0], **wanted}
         secret = secret or world.store.hidden(endpoint["id"])["secrets"][0]
         world.store.save(endpoint, {"secrets": [secret]})

@@ -10,6 +10,7 @@ from flask_stripe_credits.doctor import Level
 
 from ..hosts import Host, make_host
 from ..payloads import checkout_session, event
+from .conftest import stamped
 from .examined import only
 
 CHECKS = ("last_webhook", "paid_not_granted", "undelivered", "failed_events", "reviews")
@@ -19,12 +20,6 @@ TEN_MINUTES = dt.timedelta(minutes=10)
 @pytest.fixture
 def shop(host: Host) -> Host:
     return stamped(host)
-
-
-def stamped(host: Host) -> Host:
-    result = host.app.test_cli_runner().invoke(args=["credits", "db", "stamp"])
-    assert result.exit_code == 0, result.output
-    return host
 
 
 def change(host: Host, model: Any, **values: Any) -> None:
@@ -64,7 +59,9 @@ def test_a_purchase_that_is_paid_and_has_no_credits(shop: Host) -> None:
     late = shop.add_purchase(status="completed", paid_at=earlier(), amount_paid=1000)
     found = only(shop, "paid_not_granted")
     assert (found.level, found.command) == (Level.ERROR, "flask credits reconcile --apply")
-    assert found.found == f"1 paid for more than 5 minutes, without credits: {late['id']}"
+    assert found.found == (
+        f"1 purchases are paid for more than 5 minutes, without credits: {late['id']}"
+    )
 
 
 def test_grants_that_nobody_delivers(database_url: str) -> None:
@@ -106,8 +103,8 @@ def test_what_waits_for_a_decision(shop: Host) -> None:
     assert found.found == "waiting for a decision: 1 of the kind purchase"
 
 
-def test_commands_say_that_live_data_is_meant(database_url: str) -> None:
-    host = make_host(database_url, STRIPE_SECRET_KEY="sk_live_" + "0f" * 12)
+def test_commands_say_that_live_data_is_meant(sqlite_url: str) -> None:
+    host = make_host(sqlite_url, STRIPE_SECRET_KEY="sk_live_" + "0f" * 12)
     shop = stamped(host)
     shop.add_purchase(status="completed", paid_at=earlier(), amount_paid=1000, livemode=True)
     assert only(shop, "paid_not_granted").command == "flask credits reconcile --apply --live"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from email.utils import format_datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ from flask_stripe_credits.sandbox import Sandbox
 from ..hosts import Host, make_host
 from ..payloads import new_api_key
 from ..stripe_stub import NewShop, StripeStub
+from .conftest import stamped
 from .examined import examined, level, only
 
 KEY_CHECKS = ("stripe", "permissions", "account", "clock")
@@ -23,22 +23,9 @@ KEY_CHECKS = ("stripe", "permissions", "account", "clock")
 
 @pytest.fixture
 def synced_shop(small_shop: Host) -> Host:
-    for arguments in (["db", "stamp"], ["sync", "--apply"]):
-        result = small_shop.app.test_cli_runner().invoke(args=["credits", *arguments])
-        assert result.exit_code == 0, result.output
+    result = stamped(small_shop).app.test_cli_runner().invoke(args=["credits", "sync", "--apply"])
+    assert result.exit_code == 0, result.output
     return small_shop
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    """One of our own, whose clock may be put forward."""
-    with Sandbox().start(deliver=False) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def own_shop(new_shop: NewShop, quick_retries: None, sandbox: Sandbox) -> Host:
-    return new_shop(STRIPE_CREDITS_API_BASE=sandbox.url)
 
 
 def test_all_is_well(small_shop: Host) -> None:
