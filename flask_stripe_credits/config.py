@@ -398,7 +398,7 @@ def publishable_key_trouble(
 
 def _read_webhook_secrets(source: _Source, problems: dict[str, str]) -> tuple[Secret, ...]:
     name, values, unreadable = source.secrets(WEBHOOK_SECRET, WEBHOOK_SECRET_FALLBACK)
-    usable = tuple(dict.fromkeys(value for value in values if _is_webhook_secret(value)))
+    usable = _usable(values)
     if len(usable) < len(set(values)) or not usable:
         problem = unreadable or (
             "holds a value that is a placeholder or no signing secret "
@@ -409,7 +409,16 @@ def _read_webhook_secrets(source: _Source, problems: dict[str, str]) -> tuple[Se
         problems[name] = problem
         if not usable:
             problems[WEBHOOK_SECRET] = problem
-    return tuple(Secret(value) for value in usable)
+    return usable
+
+
+def usable_webhook_secrets(text: str) -> tuple[Secret, ...]:
+    """Return the webhook secrets that the setting would give us if it held ``text``."""
+    return _usable(_split(WEBHOOK_SECRET, text))
+
+
+def _usable(values: tuple[str, ...]) -> tuple[Secret, ...]:
+    return tuple(Secret(value) for value in dict.fromkeys(values) if _is_webhook_secret(value))
 
 
 def _is_webhook_secret(value: str) -> bool:

@@ -16,6 +16,7 @@ from .reconcile import reconcile_command
 from .review import review_group
 from .sandbox import sandbox
 from .sync import sync_command
+from .webhook import webhook_group
 
 
 def register_commands(app: Flask) -> None:
@@ -33,6 +34,7 @@ def register_commands(app: Flask) -> None:
         review_group,
         sandbox,
         sync_command,
+        webhook_group,
     ):
         group.add_command(command)
     app.cli.add_command(group)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from .config import Secret, Settings
-from .stripe_objects import WebhookEndpoint
+from ..config import Secret, Settings
+from ..stripe_objects import WebhookEndpoint
 
 # What the handlers are written and tested for. Pinned, so that neither an update of the library
 # nor the account's default changes the events that an endpoint gets.
@@ -64,7 +64,7 @@ def webhook_url(settings: Settings) -> str | None:
 def wanted_endpoint(settings: Settings, url: str, event_types: Iterable[str]) -> Wanted:
     """Return what the endpoint at ``url`` should be.
 
-    :param event_types: the types that we handle, of :data:`.webhooks.handlers.HANDLERS`.
+    :param event_types: the types that we handle: ``webhooks.handlers.HANDLERS``.
     :raises NotConfigured: there is no usable API key to tell the mode.
     """
     return Wanted(

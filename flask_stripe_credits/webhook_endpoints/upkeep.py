@@ -1,0 +1,104 @@
+"""Make, mend and remove endpoints at Stripe. Each step may be the last one before a crash.
+
+Stripe tells a signing secret once, in the answer that makes the endpoint, and has no call that
+rolls it. So an endpoint is marked with the fingerprint of its secret *after* the secret was handed
+over: an endpoint of ours without one is what a run left that died in between.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+
+from ..config import Secret
+from ..errors import GatewayRejected
+from ..state import AppState
+from ..stripe_objects import FINGERPRINT_MARKER, SITE_MARKER, WebhookEndpoint
+from ..unit_of_work import UnitOfWork, in_transaction
+from .wanted import Wanted, fingerprint, ours
+
+_DESCRIPTION = "flask-stripe-credits: tells the app about payments"
+
+
+def find(state: AppState, wanted: Wanted) -> list[WebhookEndpoint]:
+    """Return the endpoints with the wanted address, newest first. Asks Stripe.
+
+    :raises GatewayError, NotConfigured: this and everything here that asks Stripe.
+    """
+    return ours(state.gateway.list_webhook_endpoints(), wanted.url)
+
+
+def make(
+    state: AppState, wanted: Wanted, *, more_events: Iterable[str] = ()
+) -> tuple[WebhookEndpoint, Secret]:
+    """Make an endpoint; return it and its signing secret, which nobody will tell again.
+
+    Not safe to repeat: each call makes one.
+
+    :param more_events: types that a host listens to besides ours.
+    """
+    params = {
+        "url": wanted.url,
+        "enabled_events": sorted({*wanted.events, *more_events}),
+        "api_version": wanted.api_version,
+        "description": _DESCRIPTION,
+        "metadata": {SITE_MARKER: state.settings.site},
+    }
+    # New at every call: under a key that was used before, Stripe would answer with an endpoint
+    # that may be deleted by now.
+    made = state.gateway.create_webhook_endpoint(params, idempotency_key=secrets.token_hex(16))
+    if made.secret is None:
+        raise GatewayRejected(f"Stripe made the endpoint {made.id} and told no signing secret")
+    return made, made.secret
+
+
+def note_handed_over(state: AppState, endpoint: WebhookEndpoint, secret: Secret) -> None:
+    """Mark an endpoint as one whose secret somebody has. Safe to repeat."""
+    metadata = {FINGERPRINT_MARKER: fingerprint(secret)}
+    state.gateway.update_webhook_endpoint(endpoint.id, {"metadata": metadata})
+
+
+def mend(state: AppState, endpoint: WebhookEndpoint, wanted: Wanted) -> list[str]:
+    """Enable an endpoint and the events that it lacks; return what was done, in words.
+
+    Events that only the host wants are left. Safe to repeat.
+    """
+    enabled = set(endpoint.enabled_events)
+    missing = [] if "*" in enabled else sorted(set(wanted.events) - enabled)
+    params: dict[str, object] = {}
+    done = []
+    if missing:
+        params["enabled_events"] = sorted({*wanted.events, *enabled})
+        done.append(f"added {', '.join(missing)}")
+    if not endpoint.is_enabled:
+        params["disabled"] = False
+        done.append("enabled it")
+    if params:
+        state.gateway.update_webhook_endpoint(endpoint.id, params)
+    return done
+
+
+def remove(state: AppState, endpoint: WebhookEndpoint) -> bool:
+    """Delete an endpoint; return whether it was still there. Safe to repeat."""
+    return state.gateway.delete_webhook_endpoint(endpoint.id)
+
+
+def audit(state: AppState, action: str, endpoint: WebhookEndpoint, *, actor: str) -> None:
+    """Write an operator's act into the audit log. Commits.
+
+    :raises DatabaseBusy, TablesOutOfDate: it couldn't be; the act is done nevertheless.
+    """
+
+    def write(uow: UnitOfWork) -> None:
+        uow.execute(
+            uow.sql.insert_audit,
+            {
+                "created_at": uow.now,
+                "actor": actor,
+                "action": f"webhook_endpoint.{action}",
+                "purchase_id": None,
+                "details": {"endpoint_id": endpoint.id, "url": endpoint.url},
+            },
+        )
+
+    in_transaction(state, write)
