@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from decimal import Decimal
 from typing import Any
 
+from .logs import Log, quoted
 from .state import AppState
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 def balance_of(state: AppState, user_id: str) -> int | None:
@@ -23,12 +23,19 @@ def balance_of(state: AppState, user_id: str) -> int | None:
     try:
         found: Any = loader(user_id)
     except Exception:
-        logger.exception("the balance_loader failed for user %r", user_id)
+        log.exception(
+            "balance_unknown",
+            "the balance_loader failed for user %s",
+            quoted(user_id),
+            user_id=user_id,
+        )
         state.db.session.rollback()
         return None
     # PostgreSQL's sum() of whole numbers is a Decimal.
     if type(found) in (int, Decimal) and found == int(found):
         return int(found)
     if found is not None:
-        logger.error("the balance_loader must return a whole number, not %r", found)
+        log.error(
+            "balance_unclear", "the balance_loader must return a whole number, not %s", repr(found)
+        )
     return None

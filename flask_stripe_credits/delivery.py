@@ -39,6 +39,7 @@ def deliver_in_transaction(uow: UnitOfWork, app: Flask, grant: GrantSnapshot) ->
             raise
         raise ReceiverFailed(f"a receiver of {signal.name} raised {error!r}") from error
     seconds = time.perf_counter() - started
+    uow.state.measurements.receivers_called(seconds)
     if seconds > SLOW_RECEIVER_SECONDS:
         log.warning(
             "receivers_slow",
@@ -62,6 +63,7 @@ def deliver_outside(state: AppState, app: Flask, grant: GrantSnapshot) -> None:
     registry = state.db.session.registry
     before = registry() if registry.has() else None
     registry.clear()
+    started = time.perf_counter()
     try:
         with app.app_context():
             answers = signal.send(app, purchase=grant.purchase, grant=grant, session=None)
@@ -69,6 +71,7 @@ def deliver_outside(state: AppState, app: Flask, grant: GrantSnapshot) -> None:
             if registry.has():
                 # Or what a receiver forgot to commit is lost, and counts as delivered.
                 registry().commit()
+        state.measurements.receivers_called(time.perf_counter() - started)
     except (Refuse, FulfillmentError):
         raise
     except Exception as error:

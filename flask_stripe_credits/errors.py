@@ -153,6 +153,7 @@ class GatewayUnavailable(GatewayError):
 
     :ivar answered: Stripe answered with an error that it may keep under the idempotency key,
         so that the next try needs another key.
+    :ivar retry_after_seconds: how long Stripe wants to be left alone, if it said so.
     """
 
     def __init__(
@@ -162,9 +163,11 @@ class GatewayUnavailable(GatewayError):
         code: str | None = None,
         request_id: str | None = None,
         answered: bool = False,
+        retry_after_seconds: int | None = None,
     ) -> None:
         super().__init__(message, code=code, request_id=request_id)
         self.answered = answered
+        self.retry_after_seconds = retry_after_seconds
 
 
 class GatewayRejected(GatewayError):

@@ -20,6 +20,7 @@ from .delivery import deliver_in_transaction, tell_committed
 from .errors import (
     DatabaseBusy,
     FulfillmentError,
+    NoReceiver,
     ReceiverFailed,
     Refuse,
     StripeCreditsError,
@@ -39,6 +40,7 @@ from .facts import (
     target,
 )
 from .logs import Log
+from .measurements import FulfillmentFailure
 from .notices import tell_flag, tell_status
 from .snapshots import GrantSnapshot, PurchaseSnapshot
 from .state import AppState, current_app_object
@@ -82,7 +84,7 @@ def settle(
     try:
         return _in_transaction_even_refused(state, work)
     except Exception as error:
-        _tell_failure(error, seen[0] if seen else {})
+        _tell_failure(state, error, seen[0] if seen else {})
         raise
 
 
@@ -97,11 +99,12 @@ def _in_transaction_even_refused(
         return in_transaction(state, lambda uow: work(uow, reason))
 
 
-def _tell_failure(error: Exception, purchase: Row) -> None:
+def _tell_failure(state: AppState, error: Exception, purchase: Row) -> None:
     ours = isinstance(error, StripeCreditsError)
     if ours and not isinstance(error, (FulfillmentError, DatabaseBusy, TablesOutOfDate)):
         # Somebody was told that something can't be; no credits were due.
         return
+    state.measurements.fulfillment_failed(_kind_of_failure(error))
     log.error(
         "fulfillment_failed",
         "Failed to add credits: %s",
@@ -109,6 +112,15 @@ def _tell_failure(error: Exception, purchase: Row) -> None:
         purchase_id=purchase.get("id"),
         user_id=purchase.get("user_id"),
     )
+
+
+def _kind_of_failure(error: Exception) -> FulfillmentFailure:
+    if isinstance(error, NoReceiver):
+        return FulfillmentFailure.NO_RECEIVER
+    if isinstance(error, FulfillmentError):
+        return FulfillmentFailure.RECEIVER_FAILED
+    database = isinstance(error, (DatabaseBusy, TablesOutOfDate))
+    return FulfillmentFailure.DATABASE if database else FulfillmentFailure.BUG
 
 
 def _why(error: Exception) -> str:
@@ -257,6 +269,7 @@ def deliveries(state: AppState, purchase_id: uuid.UUID | None = None) -> Iterato
             _settle_refusal(state, claim, refused)
             yield Attempt(claim.grant, refused)
         except FulfillmentError as error:
+            state.measurements.delivery_attempted(False)
             next_attempt_at = outbox.mark_failed(state, claim, error)
             log.exception(
                 "delivery_failed",
@@ -270,6 +283,7 @@ def deliveries(state: AppState, purchase_id: uuid.UUID | None = None) -> Iterato
             )
             yield Attempt(claim.grant, error, next_attempt_at)
         else:
+            state.measurements.delivery_attempted(True)
             yield Attempt(claim.grant)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from .state import AppState
-from .unit_of_work import bind_of_writes, database_trouble, outage_error
+from .unit_of_work import bind_of_writes, database_trouble, kind_of_trouble, outage_error
 
 ROWS_AT_A_TIME = 1_000
 
@@ -36,6 +36,7 @@ def reading(state: AppState) -> Iterator[sa.Connection]:
         trouble = database_trouble(error)
         if trouble is None:
             raise
+        state.measurements.database_failed(kind_of_trouble(trouble, error))
         raise outage_error(trouble, error) from error
 
 

@@ -13,6 +13,7 @@ from flask_sqlalchemy import SQLAlchemy
 from .config import Settings
 from .errors import ConfigurationError
 from .gateway import Gateway
+from .measurements import Measurements
 from .models import Models
 from .receivers import Receivers
 from .snapshots import PurchaseSnapshot
@@ -46,6 +47,7 @@ class AppState:
     callbacks: Callbacks
     # Held here so that receivers live as long as the app does, not the StripeCredits object.
     receivers: Receivers
+    measurements: Measurements = field(default_factory=Measurements)
     _statements: dict[str, Statements] = field(default_factory=dict)
 
     def statements(self, dialect: str) -> Statements:

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from .errors import DatabaseBusy, ReceiverFailed, TablesOutOfDate
 from .logs import Log
+from .measurements import DatabaseTrouble
 from .models import Models
 from .state import AppState
 from .statements import Statements
@@ -41,6 +42,8 @@ LONGEST_RETRY_SECONDS = 5.0
 _SQLSTATES_WORTH_ANOTHER_TRY = frozenset({"40001", "40P01", "55P03"})
 # undefined_table, undefined_column
 _SQLSTATES_OF_MISSING_TABLES = frozenset({"42P01", "42703"})
+# query_canceled (statement_timeout), lock_not_available (lock_timeout), transaction_timeout
+_SQLSTATES_OF_TIMEOUTS = frozenset({"57014", "55P03", "25P04"})
 # connection, invalid transaction state (read only), resources, operator intervention, system
 _SQLSTATE_CLASSES_OF_OUTAGES = frozenset({"08", "25", "53", "57", "58"})
 
@@ -68,7 +71,9 @@ def in_transaction(state: AppState, work: Callable[[UnitOfWork], T]) -> T:
                 raise
             tries_left = attempt < MAX_TRIES and time.monotonic() < deadline
             if trouble is not Trouble.PASSING or not tries_left or not uow.owns_connection:
+                state.measurements.database_failed(kind_of_trouble(trouble, error))
                 raise outage_error(trouble, error) from error
+            state.measurements.database_retried()
             log.info(
                 "transaction_retried", "transaction tried again after %s", type(error).__name__
             )
@@ -108,6 +113,18 @@ def database_trouble(error: BaseException) -> Trouble | None:
     if "no such table" in message or "no such column" in message:
         return Trouble.NO_TABLES
     return Trouble.PASSING if "is locked" in message else Trouble.DOWN
+
+
+def kind_of_trouble(trouble: Trouble, error: Exception) -> DatabaseTrouble:
+    """What ``error`` counts as where operators look."""
+    if trouble is Trouble.NO_TABLES:
+        return DatabaseTrouble.NO_TABLES
+    driver = getattr(error, "orig", None)
+    timed_out = getattr(driver, "sqlstate", None) in _SQLSTATES_OF_TIMEOUTS
+    # A driver that waited for a connection has no state to tell.
+    if timed_out or isinstance(error, sa.exc.TimeoutError) or "timeout" in str(driver):
+        return DatabaseTrouble.TIMEOUT
+    return DatabaseTrouble.BUSY if trouble is Trouble.PASSING else DatabaseTrouble.DOWN
 
 
 def outage_error(trouble: Trouble, error: Exception) -> DatabaseBusy | TablesOutOfDate:

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 import stripe as stripe_library
-from stripe import _http_client
 
-from flask_stripe_credits.gateway import connection
+from flask_stripe_credits.gateway import limits
 from flask_stripe_credits.sandbox import Sandbox
 
 from .described import described
@@ -100,10 +99,10 @@ def stripe(_running_sandbox: Sandbox) -> Iterator[Sandbox]:
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have what waits for Stripe in production wait for next to nothing."""
-    monkeypatch.setattr(connection, "CONNECT_TIMEOUT_SECONDS", 1.0)
-    monkeypatch.setattr(connection, "READ_TIMEOUT_SECONDS", 0.4)
-    monkeypatch.setattr(connection, "IMPATIENT_TIMEOUT_SECONDS", 0.6)
-    monkeypatch.setattr(_http_client.HTTPClient, "INITIAL_DELAY", 0.02)
+    monkeypatch.setattr(limits, "CONNECT_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(limits, "READ_TIMEOUT_SECONDS", 0.4)
+    monkeypatch.setattr(limits, "IMPATIENT_TIMEOUT_SECONDS", 0.6)
+    monkeypatch.setattr(limits, "FIRST_PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(stripe_library, "api_key", None)
 
 

@@ -18,7 +18,7 @@ from flask_stripe_credits import GrantSnapshot, StripeCredits
 from flask_stripe_credits.errors import GatewayError, ReceiverFailed, ReviewError
 from flask_stripe_credits.facts import Ruling
 from flask_stripe_credits.fulfillment import deliver_due
-from flask_stripe_credits.gateway.connection import MAX_NETWORK_RETRIES
+from flask_stripe_credits.gateway.limits import MAX_NETWORK_RETRIES
 from flask_stripe_credits.review_queue import Waiting, waiting
 from flask_stripe_credits.reviews import Outcome, accept, dismiss
 from flask_stripe_credits.sandbox import Sandbox

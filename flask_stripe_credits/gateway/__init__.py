@@ -20,4 +20,5 @@ class Gateway(CheckoutSessions, Catalog, Reversals, WebhookEndpoints, Questions)
     """Stripe, as one app with one key sees it. Safe to share between threads.
 
     :param http_client: what carries the library's requests; None for connections of our own.
+    :param measurements: what is told of every call.
     """

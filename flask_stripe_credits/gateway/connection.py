@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -11,7 +12,9 @@ from urllib.parse import urlsplit
 from ..config import Settings
 from ..errors import GatewayRejected, GatewayUnavailable
 from ..logs import Log
+from ..measurements import Measurements
 from ..origins import LOOPBACK_HOSTS
+from . import limits
 from .answers import Entry, Listed, Page, page_of, read
 from .refusals import translated
 
@@ -25,23 +28,24 @@ T = TypeVar("T")
 # What Stripe gives at most in one answer.
 PAGE_SIZE = 100
 
-# All calls of one request together stay below 25 s: a worker is usually killed after 30.
-MAX_NETWORK_RETRIES = 2
-CONNECT_TIMEOUT_SECONDS = 2.0
-READ_TIMEOUT_SECONDS = 4.5
-# For questions that a buyer waits on, where we have another answer.
-IMPATIENT_TIMEOUT_SECONDS = 3.0
-
 
 class Connection:
     """One app's way to Stripe. Safe to share between threads.
 
     :param http_client: what carries the library's requests; None for connections of our own.
+    :param measurements: what is told of every call.
     """
 
-    def __init__(self, settings: Settings, http_client: stripe.HTTPClient | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        http_client: stripe.HTTPClient | None = None,
+        measurements: Measurements | None = None,
+    ) -> None:
         self._settings = settings
         self._http_client = http_client
+        self._measurements = measurements or Measurements()
+        self._answered = threading.local()
         self._clients: dict[tuple[int, bool], stripe.StripeClient] = {}
 
     def _page(
@@ -51,10 +55,11 @@ class Connection:
         client = self._client()
         params = {**params, "limit": PAGE_SIZE} | ({"starting_after": after} if after else {})
         payload: Any = self._call(lambda: client.raw_request("get", path, **params).data)
-        return page_of(kind, payload)
+        return self._readable(lambda: page_of(kind, payload))
 
     def _made(self, kind: type[Entry], call: Callable[[], stripe.StripeObject]) -> Entry:
-        return read(kind, self._call(lambda: call().to_dict()))
+        made = self._call(lambda: call().to_dict())
+        return self._readable(lambda: read(kind, made))
 
     def _found(self, kind: type[Entry], call: Callable[[], stripe.StripeObject]) -> Entry | None:
         try:
@@ -63,7 +68,17 @@ class Connection:
             if error.code == "resource_missing":
                 return None
             raise
-        return None if "deleted" in found else read(kind, found)
+        if "deleted" in found:
+            return None
+        return self._readable(lambda: read(kind, found))
+
+    def _readable(self, read: Callable[[], T]) -> T:
+        """Have an answer that isn't what was asked for name Stripe's request."""
+        try:
+            return read()
+        except GatewayRejected as error:
+            error.request_id = self._request_id
+            raise
 
     def _call(self, call: Callable[[], T]) -> T:
         import stripe
@@ -72,13 +87,23 @@ class Connection:
             return call()
         except stripe.StripeError as error:
             # Stripe's exceptions carry bodies and headers, and its messages parts of keys.
-            raise translated(error, self._settings.api_base) from None
+            raise translated(error, self._settings.api_base, self._request_id) from None
         except (AttributeError, TypeError, ValueError) as error:
             # The library takes whatever comes back for JSON of Stripe's.
             log.error(
-                "stripe_unreadable", "Stripe's answer can't be read: %s", type(error).__name__
+                "stripe_unreadable",
+                "Stripe's answer can't be read: %s",
+                type(error).__name__,
+                stripe_request_id=self._request_id,
             )
-            raise GatewayUnavailable("Stripe's answer can't be read") from None
+            raise GatewayUnavailable(
+                "Stripe's answer can't be read", request_id=self._request_id
+            ) from None
+
+    @property
+    def _request_id(self) -> str | None:
+        """Stripe's id of what this thread asked last."""
+        return getattr(self._answered, "request_id", None)
 
     def _client(self, impatient: bool = False) -> stripe.StripeClient:
         # A client used before a fork must not be used after it: both would share one socket.
@@ -92,18 +117,17 @@ class Connection:
         secret_key = self._settings.require_secret_key()
         import stripe
 
-        timeout = (
-            (IMPATIENT_TIMEOUT_SECONDS / 3, IMPATIENT_TIMEOUT_SECONDS * 2 / 3)
-            if impatient
-            else (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
-        )
+        from .transport import Bounded, Requests
+
         api_base = self._settings.api_base
         _quiet_the_library()
+        lent = self._http_client
+        carrier = lent or Requests(impatient, trust_env=not _is_loopback(api_base))
         return stripe.StripeClient(
             secret_key.reveal(),
-            max_network_retries=0 if impatient else MAX_NETWORK_RETRIES,
-            http_client=self._http_client
-            or stripe.RequestsClient(timeout=timeout, session=_session_for(api_base)),
+            max_network_retries=0 if impatient else limits.MAX_NETWORK_RETRIES,
+            # What was lent goes over no network, where there is nothing to wait for.
+            http_client=Bounded(carrier, self._measurements, self._answered, pauses=lent is None),
             base_addresses={"api": api_base} if api_base else None,
         )
 
@@ -118,12 +142,6 @@ def _quiet_the_library() -> None:
         library.setLevel(logging.WARNING)
 
 
-def _session_for(api_base: str | None) -> Any:
-    if api_base is None or urlsplit(api_base).hostname not in LOOPBACK_HOSTS:
-        return None
-    import requests
-
-    # A proxy from the environment can't reach our own loopback address.
-    session = requests.Session()
-    session.trust_env = False
-    return session
+def _is_loopback(api_base: str | None) -> bool:
+    """Whether a proxy of the environment couldn't reach it."""
+    return api_base is not None and urlsplit(api_base).hostname in LOOPBACK_HOSTS

@@ -14,14 +14,19 @@ if TYPE_CHECKING:
 log = Log(__name__)
 
 
-def translated(error: stripe.StripeError, api_base: str | None) -> Exception:
+def translated(
+    error: stripe.StripeError, api_base: str | None, answered_as: str | None
+) -> Exception:
     """Return our error for one of the library's, and log it.
 
     :param api_base: where Stripe was looked for, when it isn't Stripe's own address.
+    :param answered_as: the request id of Stripe's answer, which the library may not have read.
     """
     import stripe
 
-    status, request_id = error.http_status, error.request_id
+    from .transport import retry_after
+
+    status, request_id = error.http_status, error.request_id or answered_as
     detail = error.error
     code = getattr(detail, "code", None) or error.code or getattr(detail, "type", None)
     if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
@@ -60,6 +65,7 @@ def translated(error: stripe.StripeError, api_base: str | None) -> Exception:
             code=code,
             request_id=request_id,
             answered=answered,
+            retry_after_seconds=retry_after(error.headers),
         )
     param = getattr(detail, "param", None)
     log.error(

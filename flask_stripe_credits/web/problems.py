@@ -38,7 +38,8 @@ from ..errors import (
     TooManySessions,
 )
 from ..logs import Log
-from ..unit_of_work import database_trouble, outage_error
+from ..state import current_state
+from ..unit_of_work import database_trouble, kind_of_trouble, outage_error
 
 log = Log(__name__)
 
@@ -104,6 +105,7 @@ def problem(
     *,
     errors: Mapping[str, Any] | None = None,
     retry_after: int | None = None,
+    stripe_request_id: str | None = None,
 ) -> Response:
     """Build one problem document.
 
@@ -111,6 +113,7 @@ def problem(
     :param detail: for people.
     :param errors: field → list of messages.
     :param retry_after: seconds.
+    :param stripe_request_id: what Stripe's support asks for.
     """
     body: dict[str, Any] = {
         "type": "about:blank",
@@ -121,6 +124,8 @@ def problem(
     }
     if errors:
         body["errors"] = errors
+    if stripe_request_id is not None:
+        body["stripe_request_id"] = stripe_request_id
     response = Response(json.dumps(body), status, content_type=CONTENT_TYPE)
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
@@ -143,6 +148,7 @@ def _our_error(error: StripeCreditsError) -> Response:
         (found for kind, found in _ANSWERS.items() if isinstance(error, kind)),
         _Answer(500, "internal_error", "Something went wrong on this server."),
     )
+    request_id = getattr(error, "request_id", None)
     if answer.status >= 500:
         cause = error if error.__cause__ is not None else None
         log.error(
@@ -152,22 +158,29 @@ def _our_error(error: StripeCreditsError) -> Response:
             answer.code,
             error,
             error=cause,
-            stripe_request_id=getattr(error, "request_id", None),
+            stripe_request_id=request_id,
         )
-    retry_after = getattr(error, "retry_after_seconds", answer.retry_after)
+    retry_after = getattr(error, "retry_after_seconds", None) or answer.retry_after
     if isinstance(error, RedirectNotAllowed):
         return problem(422, answer.code, str(error), errors={error.field: [str(error)]})
     if isinstance(error, InvalidPackage):
         detail = answer.detail.format(", ".join(sorted(error.problems)))
         errors = {field: [text] for field, text in error.problems.items()}
         return problem(answer.status, answer.code, detail, errors=errors)
-    return problem(answer.status, answer.code, answer.detail, retry_after=retry_after)
+    return problem(
+        answer.status,
+        answer.code,
+        answer.detail,
+        retry_after=retry_after,
+        stripe_request_id=request_id,
+    )
 
 
 def _database_error(error: Exception) -> Response:
     trouble = database_trouble(error)
     if trouble is None:
         raise error
+    current_state().measurements.database_failed(kind_of_trouble(trouble, error))
     return _our_error(outage_error(trouble, error))
 
 

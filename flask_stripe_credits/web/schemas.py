@@ -157,6 +157,7 @@ class ProblemSchema(Schema):
     detail = fields.String(required=True)
     code = fields.String(required=True)
     errors = fields.Dict()
+    stripe_request_id = fields.String()
 
 
 def package_fields(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import time
+
 import sqlalchemy as sa
 
 from ..errors import (
     FulfillmentError,
     InvalidSignature,
     MalformedEvent,
+    NotConfigured,
     ReceiverFailed,
     StripeCreditsError,
+    WebhookError,
 )
 from ..facts import Recorded, Verdict
 from ..fulfillment import settle
 from ..logs import Log
+from ..measurements import WebhookOutcome
 from ..signals import webhook_received
 from ..state import AppState, current_app_object
 from ..strict_json import MalformedJSON, parse_json
@@ -37,7 +42,47 @@ def receive(state: AppState, body: bytes, signature: str | None) -> Verdict:
         inbox; Stripe will deliver it again.
     :raises GatewayError: Stripe had to be asked what was refunded and couldn't be; likewise.
     """
+    started = time.perf_counter()
+    events: list[Event] = []
+    outcome = WebhookOutcome.FAILED
+    try:
+        verdict = _receive(state, body, signature, events)
+        outcome = _OUTCOMES.get(verdict, WebhookOutcome.HANDLED)
+        return verdict
+    except InvalidSignature:
+        outcome = WebhookOutcome.INVALID_SIGNATURE if signature else WebhookOutcome.UNSIGNED
+        raise
+    except WebhookError:
+        outcome = WebhookOutcome.MALFORMED
+        raise
+    except NotConfigured:
+        outcome = WebhookOutcome.NOT_CONFIGURED
+        raise
+    finally:
+        _measure(state, events, outcome, time.perf_counter() - started)
+
+
+_OUTCOMES = {
+    Verdict.IGNORED: WebhookOutcome.IGNORED,
+    Verdict.KEPT: WebhookOutcome.KEPT,
+    Verdict.REVIEW: WebhookOutcome.REVIEW,
+    Verdict.ORPHAN: WebhookOutcome.ORPHAN,
+}
+
+
+def _measure(state: AppState, events: list[Event], outcome: WebhookOutcome, seconds: float) -> None:
+    if events:
+        (event,) = events
+        # Whatever else an endpoint is sent: few enough to count each by itself.
+        known = event.type if event.type in HANDLERS else "other"
+        state.measurements.webhook_answered(known, event.created, outcome, seconds)
+    else:
+        state.measurements.webhook_answered(None, None, outcome, seconds)
+
+
+def _receive(state: AppState, body: bytes, signature: str | None, events: list[Event]) -> Verdict:
     event = _verified_event(state, body, signature)
+    events.append(event)
     handler = HANDLERS.get(event.type)
     if handler is None:
         _tell_host(event)

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from flask_stripe_credits import GrantSnapshot
 from flask_stripe_credits.errors import Refuse
-from flask_stripe_credits.gateway import connection
+from flask_stripe_credits.gateway import limits
 from flask_stripe_credits.sandbox import Sandbox
 from flask_stripe_credits.testing import assert_invariants
 
@@ -112,7 +112,7 @@ def make_both_older(host: Host, stripe: Sandbox, purchase: dict[str, Any], *, da
 
 
 def lose_answers(stripe: Sandbox, *, after_work: bool) -> None:
-    for _ in range(1 + connection.MAX_NETWORK_RETRIES):
+    for _ in range(1 + limits.MAX_NETWORK_RETRIES):
         stripe.faults.next(CREATE, reset=True, after_work=after_work)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from http import HTTPStatus
 
 from flask import Blueprint, Response, make_response, render_template
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from ...errors import DatabaseBusy, StripeCreditsError, TablesOutOfDate
+from ...logs import Log
 from .texts import text
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 def register_error_pages(pages: Blueprint) -> None:
@@ -30,7 +30,7 @@ def error_page(status: int) -> Response:
 
 
 def _our_error(error: StripeCreditsError) -> Response:
-    logger.error("a page could not be shown: %s", error, exc_info=error)
+    log.error("page_failed", "a page could not be shown: %s", error, error=error)
     busy = isinstance(error, (DatabaseBusy, TablesOutOfDate))
     return error_page(503 if busy else 500)
 
