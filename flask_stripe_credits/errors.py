@@ -174,6 +174,24 @@ class GatewayRejected(GatewayError):
     """Stripe refused our parameters, or its answer isn't what we asked for."""
 
 
+class GatewayOtherMode(GatewayRejected):
+    """The object is one of the other mode: a live one with a test key, or the other way round.
+
+    :ivar livemode: whether it is live.
+    """
+
+    def __init__(
+        self, livemode: bool, *, code: str | None = None, request_id: str | None = None
+    ) -> None:
+        theirs, ours = ("live", "test") if livemode else ("test", "live")
+        super().__init__(
+            f"Stripe has it in {theirs} mode, and the API key is a {ours} key",
+            code=code,
+            request_id=request_id,
+        )
+        self.livemode = livemode
+
+
 class GatewayKeyRefused(GatewayRejected):
     """Stripe refused our API key.
 

@@ -190,6 +190,7 @@ class Product:
 
     :ivar site: the installation that our marker names, None without a marker.
     :ivar package_code: the package that our marker names.
+    :ivar default_price_id: which of its prices the Dashboard shows first.
     """
 
     id: str
@@ -198,6 +199,7 @@ class Product:
     description: str | None
     site: str | None
     package_code: str | None
+    default_price_id: str | None
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Product:
@@ -214,12 +216,17 @@ class Product:
             description=description if isinstance(description, str) else None,
             site=_text(metadata, SITE_MARKER),
             package_code=_text(metadata, PACKAGE_MARKER),
+            default_price_id=_reference(payload, "default_price"),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A Price. ``unit_amount`` is minor units of ``currency``; None unless it is a plain price."""
+    """A Price. ``unit_amount`` is minor units of ``currency``; None unless it is a plain price.
+
+    :ivar site: the installation that our marker names, None without a marker.
+    :ivar package_code: the package that our marker names.
+    """
 
     id: str
     active: bool
@@ -227,6 +234,9 @@ class Price:
     unit_amount: int | None
     currency: str | None
     is_one_time: bool
+    lookup_key: str | None
+    site: str | None
+    package_code: str | None
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Price:
@@ -234,6 +244,7 @@ class Price:
 
         :raises MalformedEvent: when it has no id.
         """
+        metadata = _mapping(payload, "metadata")
         return cls(
             id=stripe_id(payload, "id"),
             active=_boolean(payload, "active") is True,
@@ -241,6 +252,9 @@ class Price:
             unit_amount=_amount(payload, "unit_amount"),
             currency=_currency(payload),
             is_one_time=_text(payload, "type") == "one_time",
+            lookup_key=_text(payload, "lookup_key"),
+            site=_text(metadata, SITE_MARKER),
+            package_code=_text(metadata, PACKAGE_MARKER),
         )
 
 

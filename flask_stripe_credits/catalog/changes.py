@@ -77,7 +77,7 @@ def change_to(uow: UnitOfWork, row: Row | None, values: Row, *, actor: str) -> C
     change = _compare(row, values)
     if change.kind is not Kind.UNCHANGED:
         _write(uow, change)
-        audit(uow, change.package_code, f"package.{change.kind}", change.fields, actor=actor)
+        _audit(uow, change, actor)
     return change
 
 
@@ -104,17 +104,18 @@ def _write(uow: UnitOfWork, change: Change) -> None:
         )
 
 
-def audit(
-    uow: UnitOfWork,
-    package_code: str,
-    action: str,
-    fields: Mapping[str, tuple[Any, Any]],
-    *,
-    actor: str,
-) -> None:
-    """Write into the audit log what changed: only that, before and after."""
-    before = {name: value for name, (value, _) in fields.items()}
-    created = action == f"package.{Kind.CREATED}"
+def _audit(uow: UnitOfWork, change: Change, actor: str) -> None:
+    before = {name: value for name, (value, _) in change.fields.items()}
+    details = {
+        "package_code": change.package_code,
+        "before": None if change.kind is Kind.CREATED else before,
+        "after": {name: value for name, (_, value) in change.fields.items()},
+    }
+    audit_act(uow, f"package.{change.kind}", details, actor=actor)
+
+
+def audit_act(uow: UnitOfWork, action: str, details: Mapping[str, Any], *, actor: str) -> None:
+    """Write one line about packages into the audit log."""
     uow.execute(
         uow.sql.insert_audit,
         {
@@ -122,10 +123,6 @@ def audit(
             "actor": actor,
             "action": action,
             "purchase_id": None,
-            "details": {
-                "package_code": package_code,
-                "before": None if created else before,
-                "after": {name: value for name, (_, value) in fields.items()},
-            },
+            "details": details,
         },
     )

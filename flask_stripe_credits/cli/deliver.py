@@ -11,7 +11,7 @@ from ..errors import DatabaseBusy, Refuse, StripeCreditsError
 from ..fulfillment import Attempt, deliveries
 from ..outbox import described, read_backlog
 from ..state import AppState, current_state
-from .mode import check_live_if_known, mode_and_site_if_known
+from .mode import check_live_if_known, mode_if_known
 from .stopping import told_to_stop
 
 POLL_SECONDS = 1.0
@@ -43,7 +43,7 @@ def deliver_command(watch: bool, live: bool) -> None:
 
 def _announce(state: AppState, live: bool) -> None:
     # Delivering needs no key of Stripe's: a worker is better off without one.
-    click.echo(f"{mode_and_site_if_known(state)}, delivery {state.settings.delivery}")
+    click.echo(f"{mode_if_known(state)}, delivery {state.settings.delivery}")
     check_live_if_known(state, writes=True, live=live)
 
 

@@ -35,13 +35,6 @@ def check_live(state: AppState, *, writes: bool, live: bool) -> None:
         raise click.ClickException("the API key is a live key: add --live if that is meant")
 
 
-def mode_and_site_if_known(state: AppState) -> str:
-    """What to print first by a command that works without any key of Stripe's."""
-    if state.settings.livemode is None:
-        return f"No API key of Stripe's, site {state.settings.site}"
-    return mode_and_site(state)
-
-
 def check_live_if_known(state: AppState, *, writes: bool, live: bool) -> None:
     """As :func:`check_live`, by a command that works without any key of Stripe's."""
     if state.settings.livemode is not None:

@@ -16,7 +16,7 @@ from ..errors import InvalidPackage, StripeCreditsError
 from ..money import Money
 from ..state import AppState, current_state
 from .actor import acting, by_option
-from .mode import check_live_if_known, mode_and_site_if_known
+from .mode import check_live_if_known, mode_if_known
 
 # Option → column, for what is taken as it is given.
 _COLUMNS = {
@@ -128,7 +128,7 @@ def _run(
     try:
         state = current_state()
         if not as_json:
-            click.echo(mode_and_site_if_known(state))
+            click.echo(mode_if_known(state))
         check_live_if_known(state, writes=True, live=live)
         changed = change(state, acting(by))
     except StripeCreditsError as error:

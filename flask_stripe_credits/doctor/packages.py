@@ -23,9 +23,13 @@ def packages(patient: Patient) -> Iterator[Finding]:
 def prices(patient: Patient) -> Iterator[Finding]:
     """Does Stripe have the same packages at the same prices?"""
     plans = plan_sync(patient.state)
+    wrong = [plan for plan in plans if plan.problem is not None]
     due = [plan for plan in plans if plan.steps]
-    if due:
-        told = (f"{plan.package['package_code']}: {', '.join(plan.steps)}" for plan in due)
+    if wrong:
+        yield error("; ".join(f"{plan.code}: {plan.problem}" for plan in wrong))
+    elif due:
+        told = (f"{plan.code}: {', '.join(plan.steps)}" for plan in due)
         yield warning("; ".join(told), command=patient.command("sync --apply"))
     else:
-        yield ok(f"{len(plans)} packages have their price at Stripe")
+        for_sale = sum(plan.package["is_active"] for plan in plans)
+        yield ok(f"{for_sale} packages have their price at Stripe")

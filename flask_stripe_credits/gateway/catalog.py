@@ -7,7 +7,7 @@ from typing import Any
 
 from ..stripe_objects import Price, Product
 from .answers import read
-from .connection import Connection
+from .connection import PAGE_SIZE, Connection
 
 
 class Catalog(Connection):
@@ -16,6 +16,7 @@ class Catalog(Connection):
     def retrieve_product(self, product_id: str) -> Product | None:
         """Return a product, None when there is none with this id.
 
+        :raises GatewayOtherMode: there is one, in the other mode than the API key's.
         :raises GatewayUnavailable, GatewayRejected, GatewayKeyRefused, NotConfigured: this and
             all methods about products and prices, as :meth:`create_checkout_session`.
         """
@@ -28,20 +29,20 @@ class Catalog(Connection):
         found = self._call(
             lambda: [
                 product.to_dict()
-                for product in client.v1.products.list({"limit": 100}).auto_paging_iter()
+                for product in client.v1.products.list({"limit": PAGE_SIZE}).auto_paging_iter()
             ]
         )
         return [read(Product, product) for product in found]
 
-    def create_product(self, params: Mapping[str, Any], *, idempotency_key: str) -> Product:
-        """Make a product. Safe to repeat with the same key and parameters."""
+    def create_product(self, params: Mapping[str, Any]) -> Product:
+        """Make a product.
+
+        :raises GatewayRejected: with code ``resource_already_exists``, when its ``id`` is taken.
+        """
         client = self._client()
         return self._made(
             Product,
-            lambda: client.v1.products.create(
-                dict(params),  # type: ignore[arg-type]
-                {"idempotency_key": idempotency_key},
-            ),
+            lambda: client.v1.products.create(dict(params)),  # type: ignore[arg-type]
         )
 
     def update_product(self, product_id: str, params: Mapping[str, Any]) -> Product:
@@ -56,26 +57,47 @@ class Catalog(Connection):
         )
 
     def retrieve_price(self, price_id: str) -> Price | None:
-        """Return a price, None when there is none with this id."""
+        """Return a price, None when there is none with this id.
+
+        :raises GatewayOtherMode: there is one, in the other mode than the API key's.
+        """
         client = self._client()
         return self._found(Price, lambda: client.v1.prices.retrieve(price_id))
 
-    def find_price_by_lookup_key(self, lookup_key: str) -> Price | None:
-        """Return the price in use that has this lookup key; Stripe lets only one have it."""
+    def list_prices(self, product_id: str) -> list[Price]:
+        """Return all prices of a product, newest first, archived ones too."""
         client = self._client()
-        params: Any = {"lookup_keys": [lookup_key], "active": True}
+        params: Any = {"product": product_id, "limit": PAGE_SIZE}
+        found = self._call(
+            lambda: [price.to_dict() for price in client.v1.prices.list(params).auto_paging_iter()]
+        )
+        return [read(Price, price) for price in found]
+
+    def find_price_by_lookup_key(self, lookup_key: str) -> Price | None:
+        """Return the price that has this lookup key, in use or archived; only one can have it."""
+        client = self._client()
+        params: Any = {"lookup_keys": [lookup_key]}
         found = self._call(
             lambda: [price.to_dict() for price in client.v1.prices.list(params).data]
         )
         return read(Price, found[0]) if found else None
 
-    def create_price(self, params: Mapping[str, Any], *, idempotency_key: str) -> Price:
-        """Make a price. Safe to repeat with the same key and parameters."""
+    def create_price(self, params: Mapping[str, Any]) -> Price:
+        """Make a price.
+
+        :raises GatewayRejected: also when another price has its ``lookup_key`` and it doesn't
+            say ``transfer_lookup_key``.
+        """
         client = self._client()
         return self._made(
             Price,
-            lambda: client.v1.prices.create(
-                dict(params),  # type: ignore[arg-type]
-                {"idempotency_key": idempotency_key},
-            ),
+            lambda: client.v1.prices.create(dict(params)),  # type: ignore[arg-type]
+        )
+
+    def update_price(self, price_id: str, params: Mapping[str, Any]) -> Price:
+        """Change what can be changed of a price: not what it costs. Safe to repeat."""
+        client = self._client()
+        return self._made(
+            Price,
+            lambda: client.v1.prices.update(price_id, dict(params)),  # type: ignore[arg-type]
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..config import Settings
-from ..errors import GatewayRejected, GatewayUnavailable
+from ..errors import GatewayOtherMode, GatewayRejected, GatewayUnavailable
 from ..logs import Log
 from ..measurements import Measurements
 from ..origins import LOOPBACK_HOSTS
@@ -64,6 +64,8 @@ class Connection:
     def _found(self, kind: type[Entry], call: Callable[[], stripe.StripeObject]) -> Entry | None:
         try:
             found = self._call(lambda: call().to_dict())
+        except GatewayOtherMode:
+            raise
         except GatewayRejected as error:
             if error.code == "resource_missing":
                 return None

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ..errors import GatewayKeyRefused, GatewayRejected, GatewayUnavailable
+from ..errors import GatewayKeyRefused, GatewayOtherMode, GatewayRejected, GatewayUnavailable
 from ..logs import Log
 
 if TYPE_CHECKING:
     import stripe
 
 log = Log(__name__)
+
+# "No such price: 'price_1'; a similar object exists in live mode, but a test mode key was used to
+# make this request." Nothing else of the error tells it from an id that nobody has.
+_OTHER_MODE = re.compile(r"exists in (live|test) mode")
 
 
 def translated(
@@ -76,6 +80,9 @@ def translated(
         request_id,
         stripe_request_id=request_id,
     )
+    other_mode = _OTHER_MODE.search(getattr(detail, "message", None) or "")
+    if other_mode is not None:
+        return GatewayOtherMode(other_mode[1] == "live", code=code, request_id=request_id)
     return GatewayRejected(
         f"Stripe rejected the request: {code or type(error).__name__}"
         + (f" ({param})" if param else ""),

@@ -41,6 +41,35 @@ def create_price(world: World, params: Json, *, active: bool = True) -> Json:
     return price
 
 
+def update_product(world: World, product: Json, params: Json) -> Json:
+    """As :func:`update`.
+
+    :raises ApiError: when ``default_price`` isn't a price of this product that is in use.
+    """
+    wanted = params.get("default_price")
+    if wanted is not None:
+        price = world.store.get("price", wanted)
+        if price is None or price["product"] != product["id"]:
+            raise no_such("price", wanted, param="default_price", status=400)
+        if not price["active"]:
+            raise invalid("The default price must be active.", param="default_price")
+    return update(world, product, params)
+
+
+def update_price(world: World, price: Json, params: Json) -> Json:
+    """As :func:`update`.
+
+    :raises ApiError: for archiving the default price of its product.
+    """
+    product = world.store.get("product", price["product"])
+    if params.get("active") is False and product and product["default_price"] == price["id"]:
+        raise invalid(
+            "This price cannot be archived because it is the default price of its product.",
+            param="active",
+        )
+    return update(world, price, params)
+
+
 def update(world: World, of: Json, params: Json) -> Json:
     """Change a product or a price and tell of it. Metadata is merged; an empty value removes."""
     changes = dict(params)

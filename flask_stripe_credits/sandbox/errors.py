@@ -55,6 +55,17 @@ def no_such(kind: str, id: str, *, param: str = "id", status: int = 404) -> ApiE
     return invalid(f"No such {kind}: '{id}'", param=param, code="resource_missing", status=status)
 
 
+def other_mode(kind: str, id: str, *, param: str = "id", status: int = 404) -> ApiError:
+    """Return the error for a live object: every key here is a test key."""
+    return invalid(
+        f"No such {kind}: '{id}'; a similar object exists in live mode, but a test mode key was "
+        "used to make this request.",
+        param=param,
+        code="resource_missing",
+        status=status,
+    )
+
+
 def card_error(
     message: str, *, code: str, param: str | None = None, decline_code: str | None = None
 ) -> ApiError:

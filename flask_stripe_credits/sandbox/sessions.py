@@ -6,7 +6,7 @@ import secrets
 
 from ..money import Money, smallest_step
 from . import catalog, events, methods
-from .errors import invalid, no_such
+from .errors import invalid, no_such, other_mode
 from .objects import checkout
 from .objects.catalog import line_item
 from .store import Json, Where
@@ -109,6 +109,8 @@ def _active_price(world: World, id: str, param: str) -> Json:
     price = world.store.get("price", id)
     if price is None:
         raise no_such("price", id, param=param, status=400)
+    if price["livemode"]:
+        raise other_mode("price", id, param=param, status=400)
     if not price["active"]:
         raise invalid(
             "The price specified is inactive. This field only accepts active prices.", param=param

@@ -135,5 +135,5 @@ def test_it_works_before_there_is_a_key(database_url: str) -> None:
     host = make_host(database_url, STRIPE_SECRET_KEY="")
     host.load_packages()
     told = ok(packages(host, "edit", "starter", "--credits", "5"))
-    assert told[0] == "No API key of Stripe's, site local"
+    assert told[0] == "Stripe in unknown mode, site local"
     assert starter(host)["credits"] == 5

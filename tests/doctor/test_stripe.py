@@ -141,11 +141,11 @@ def test_prices(synced_shop: Host) -> None:
         )
     found = only(synced_shop, "prices")
     assert (found.level, found.command) == (Level.WARNING, "flask credits sync --apply")
-    assert found.found == "pro: create price $81.00"
+    assert found.found.startswith("pro: create price $81.00 (price_")
 
 
 def test_a_price_that_is_taken_away_at_stripe(synced_shop: Host, stripe: Sandbox) -> None:
     (row,) = synced_shop.rows(synced_shop.credits.Package, package_code="pro")
     price: Any = stripe.store.get("price", row["stripe_price_id"])
     stripe.store.save({**price, "active": False})
-    assert only(synced_shop, "prices").found == "pro: create price $80.00"
+    assert only(synced_shop, "prices").found == f"pro: activate price {price['id']}"

@@ -58,6 +58,44 @@ def test_an_inactive_price_is_not_sold(client: stripe.StripeClient) -> None:
         open_session(client, line_items=[{"price": price.id, "quantity": 1}])
 
 
+def test_the_default_price_of_a_product_is_one_of_its_own_and_cannot_be_archived(
+    client: stripe.StripeClient,
+) -> None:
+    product, other = (client.v1.products.create({"name": name}).id for name in ("One", "Two"))
+    first, second, archived, foreign = (
+        client.v1.prices.create(
+            {"product": of, "currency": "usd", "unit_amount": 100, "active": active}
+        ).id
+        for of, active in ((product, True), (product, True), (product, False), (other, True))
+    )
+    assert client.v1.products.update(product, {"default_price": first}).default_price == first
+    with pytest.raises(stripe.InvalidRequestError, match="is the default price of its product"):
+        client.v1.prices.update(first, {"active": False})
+    for wrong in (archived, foreign):
+        with pytest.raises(stripe.InvalidRequestError) as refused:
+            client.v1.products.update(product, {"default_price": wrong})
+        assert refused.value.param == "default_price"
+    client.v1.products.update(product, {"default_price": second})
+    assert not client.v1.prices.update(first, {"active": False}).active
+
+
+def test_a_live_object_is_told_from_one_that_nobody_has(
+    client: stripe.StripeClient, sandbox: Sandbox
+) -> None:
+    price = client.v1.prices.create(
+        {"product_data": {"name": "Starter"}, "currency": "usd", "unit_amount": 100}
+    )
+    found = sandbox.store.get("price", price.id)
+    assert found is not None
+    sandbox.store.save({**found, "livemode": True})
+    told = "a similar object exists in live mode, but a test mode key was used"
+    with pytest.raises(stripe.InvalidRequestError, match=told) as missing:
+        client.v1.prices.retrieve(price.id)
+    assert missing.value.code == "resource_missing"
+    with pytest.raises(stripe.InvalidRequestError, match=told):
+        open_session(client, line_items=[{"price": price.id, "quantity": 1}])
+
+
 def test_lists_come_newest_first_a_page_at_a_time(client: stripe.StripeClient) -> None:
     made = [client.v1.products.create({"name": f"Pack {n}"}).id for n in range(5)]
     page = client.v1.products.list({"limit": 2})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import no_such
+from ..errors import no_such, other_mode
 from ..store import Json
 from .routing import Call
 
@@ -15,4 +15,7 @@ def named(call: Call, kind: str, *, param: str = "id") -> Json:
     found = call.world.store.get(kind, call.id)
     if found is None:
         raise no_such(kind, call.id, param=param)
+    if found.get("livemode"):
+        # Put there by a test: nothing that is made here is live.
+        raise other_mode(kind, call.id, param=param)
     return found

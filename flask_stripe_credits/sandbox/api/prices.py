@@ -62,7 +62,7 @@ def retrieve(call: Call) -> Json:
 )
 def update(call: Call) -> Json:
     changes = {key: value for key, value in call.params.items() if key != "expand"}
-    return catalog.update(call.world, named(call, "price"), changes)
+    return catalog.update_price(call.world, named(call, "price"), changes)
 
 
 @routes.get(

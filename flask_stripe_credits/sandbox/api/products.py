@@ -51,14 +51,14 @@ def retrieve(call: Call) -> Json:
     {
         **_ATTRIBUTES,
         **_LATER,
-        **later("default_price"),
+        "default_price": Text(255),
         "description": Text(40_000, unset=True),
         "metadata": Metadata(update=True),
     },
 )
 def update(call: Call) -> Json:
     changes = {key: value for key, value in call.params.items() if key != "expand"}
-    return catalog.update(call.world, named(call, "product"), changes)
+    return catalog.update_product(call.world, named(call, "product"), changes)
 
 
 @routes.delete("/v1/products/<id>")

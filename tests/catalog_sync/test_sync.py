@@ -1,76 +1,28 @@
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
-from click.testing import Result
 
-from flask_stripe_credits.catalog import sync as sync_module
 from flask_stripe_credits.sandbox import Sandbox
 
 from ..hosts import Host, make_host
 from ..payloads import new_api_key
-
-CODES = ["starter", "standard", "pro", "enterprise"]
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox().start(deliver=False) as started:
-        yield started
-
-
-@pytest.fixture
-def host(database_url: str, sandbox: Sandbox) -> Host:
-    host = make_host(database_url, STRIPE_CREDITS_API_BASE=sandbox.url)
-    host.load_packages()
-    return host
-
-
-def sync(host: Host, *arguments: str) -> Result:
-    return host.app.test_cli_runner().invoke(args=["credits", "sync", *arguments])
-
-
-def applied(host: Host) -> list[str]:
-    result = sync(host, "--apply")
-    assert result.exit_code == 0, result.output
-    return result.output.splitlines()
-
-
-def in_sync(host: Host) -> bool:
-    return sync(host).exit_code == 0
-
-
-def at_stripe(sandbox: Sandbox, kind: str) -> list[dict[str, Any]]:
-    return list(reversed(list(sandbox.store.find(kind))))
-
-
-def row_of(host: Host, code: str) -> dict[str, Any]:
-    (row,) = host.rows(host.credits.Package, package_code=code)
-    return row
-
-
-def change(host: Host, code: str, **values: Any) -> None:
-    table = host.state.models.table(host.credits.Package)
-    with host.app.app_context(), host.db.engine.begin() as connection:
-        connection.execute(sa.update(table).where(table.c.package_code == code).values(values))
-
-
-def load(host: Host, code: str, **values: Any) -> None:
-    """Load a file that holds one package only."""
-    row = row_of(host, code)
-    names = ("package_code", "package_name", "description", "credits", "unit_amount", "currency")
-    table = {name: row[name] for name in names} | values
-    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in table.items()]
-    result = host.app.test_cli_runner().invoke(
-        args=["credits", "packages", "load", "-"],
-        input="\n".join(["[[packages]]", *lines]).encode(),
-    )
-    assert result.exit_code == 0, result.output
+from .shelves import (
+    CODES,
+    applied,
+    at_stripe,
+    change,
+    dashboard,
+    in_sync,
+    on_sqlite,
+    one,
+    packages,
+    planned,
+    row_of,
+    sync,
+    told,
+)
 
 
 def test_the_plan_tells_what_would_be_done_and_does_nothing(host: Host, sandbox: Sandbox) -> None:
@@ -107,7 +59,8 @@ def test_applying_makes_products_and_prices_and_stores_their_ids(
             row["description"],
         )
         assert (price["unit_amount"], price["currency"]) == (row["unit_amount"], row["currency"])
-        assert (price["product"], price["lookup_key"]) == (product["id"], f"credits:local:{code}")
+        key = f"credits:local:{code}:usd:{row['unit_amount']}"
+        assert (price["product"], price["lookup_key"]) == (product["id"], key)
 
 
 def test_what_is_in_sync_is_left_alone(host: Host, sandbox: Sandbox) -> None:
@@ -149,40 +102,55 @@ def test_a_run_that_died_before_the_answer_is_healed_by_the_next(
         sandbox.faults.next(f"POST {path}", reset=True, after_work=True)
     result = sync(host, "--apply")
     assert result.exit_code == 1
-    assert result.stderr == (
-        "Error: starter: Stripe is not available (APIConnectionError): "
-        f"no answer from STRIPE_CREDITS_API_BASE, {sandbox.url}\n"
+    problem = (
+        "Stripe is not available (APIConnectionError): "
+        f"no answer from STRIPE_CREDITS_API_BASE, {sandbox.url}"
     )
+    assert result.stderr == f"Error: {problem}\n"
+    steps = "create product, create price $10.00"
+    assert told(result.stdout.splitlines(), "starter") == f"{steps}: FAILED: {problem}"
     applied(host)
     assert in_sync(host)
     assert len(at_stripe(sandbox, "product")) == len(at_stripe(sandbox, "price")) == 4
 
 
 def test_every_id_is_committed_as_soon_as_it_is_known(host: Host, sandbox: Sandbox) -> None:
-    def fail_the_second(_: Any) -> None:
-        sandbox.faults.next("POST /v1/prices", status=400)
-
-    sandbox.faults.next("POST /v1/prices", before_reply=fail_the_second)
-    result = sync(host, "--apply")
-    assert result.exit_code == 1
-    assert result.stderr.startswith("Error: standard: Stripe rejected the request")
-    assert result.stderr.count("\n") == 1
-    assert row_of(host, "starter")["stripe_price_id"]
-    standard = row_of(host, "standard")
-    assert standard["stripe_product_id"]
-    assert standard["stripe_price_id"] is None
+    for _ in range(3):
+        sandbox.faults.next("POST /v1/prices", status=500)
+    assert sync(host, "--apply").exit_code == 1
+    starter = row_of(host, "starter")
+    assert starter["stripe_product_id"]
+    assert starter["stripe_price_id"] is None
     assert row_of(host, "pro")["stripe_product_id"] is None
     applied(host)
     assert len(at_stripe(sandbox, "product")) == len(at_stripe(sandbox, "price")) == 4
 
 
-def test_an_error_that_stripe_keeps_under_its_key_passes_in_time(
-    host: Host, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+@on_sqlite
+def test_a_package_that_stripe_rejects_does_not_keep_the_others_waiting(
+    host: Host, sandbox: Sandbox
 ) -> None:
-    sandbox.faults.next("POST /v1/products", status=500)
-    assert sync(host, "--apply").exit_code == 1
-    later = time.time() + sync_module.KEY_SECONDS
-    monkeypatch.setattr(sync_module, "time", lambda: later)
+    sandbox.faults.next("POST /v1/products", status=400)
+    result = sync(host, "--apply")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    # The request's id, to look it up in the Dashboard.
+    assert "FAILED: Stripe rejected the request: " in told(lines, "starter")
+    assert "(request req_" in told(lines, "starter")
+    assert lines[-1] == "1 failed"
+    assert [bool(row_of(host, code)["stripe_price_id"]) for code in CODES] == [False] + [True] * 3
+    applied(host)
+    assert in_sync(host)
+
+
+@on_sqlite
+def test_an_answer_of_5xx_does_not_stand_in_the_way_of_the_next_run(
+    host: Host, sandbox: Sandbox
+) -> None:
+    for path in ("/v1/products", "/v1/prices"):
+        for _ in range(3):
+            sandbox.faults.next(f"POST {path}", status=500)
+        assert sync(host, "--apply").exit_code == 1
     applied(host)
     assert in_sync(host)
 
@@ -213,38 +181,52 @@ def test_a_price_that_changed_meanwhile_does_not_get_the_old_price_id(
     assert prices[row_of(host, "starter")["stripe_price_id"]]["unit_amount"] == 1_200
 
 
-def test_another_price_gets_another_price_object_and_takes_the_lookup_key_along(
+def test_another_price_gets_another_price_object_and_the_old_one_is_archived(
     host: Host, sandbox: Sandbox
 ) -> None:
     applied(host)
     old = row_of(host, "pro")
-    load(host, "pro", unit_amount=9_000)
-    assert "pro: create price $90.00: done" in applied(host)
+    packages(host, "edit", "pro", "--price", "90")
+    steps = f"create price $90.00, archive price {old['stripe_price_id']} ($80.00)"
+    assert planned(host, "pro") == steps
+    assert told(applied(host), "pro") == f"{steps}: done"
     new = row_of(host, "pro")
     assert new["stripe_product_id"] == old["stripe_product_id"]
-    prices = {price["id"]: price for price in at_stripe(sandbox, "price")}
-    assert prices[new["stripe_price_id"]]["unit_amount"] == 9_000
-    assert prices[new["stripe_price_id"]]["lookup_key"] == "credits:local:pro"
-    assert prices[old["stripe_price_id"]]["lookup_key"] is None
-    load(host, "pro", unit_amount=8_000)
+    assert one(sandbox, "price", new["stripe_price_id"])["unit_amount"] == 9_000
+    assert not one(sandbox, "price", old["stripe_price_id"])["active"]
+    assert in_sync(host)
+
+
+def test_the_price_of_before_is_taken_into_use_again(host: Host, sandbox: Sandbox) -> None:
     applied(host)
-    prices = {price["id"]: price for price in at_stripe(sandbox, "price")}
-    back = prices[row_of(host, "pro")["stripe_price_id"]]
-    assert (back["unit_amount"], back["active"]) == (8_000, True)
+    first = row_of(host, "pro")["stripe_price_id"]
+    packages(host, "edit", "pro", "--price", "90")
+    applied(host)
+    second = row_of(host, "pro")["stripe_price_id"]
+    packages(host, "edit", "pro", "--price", "80")
+    assert told(applied(host), "pro") == (
+        f"adopt price {first}, activate price {first}, archive price {second} ($90.00): done"
+    )
+    assert row_of(host, "pro")["stripe_price_id"] == first
+    assert len(at_stripe(sandbox, "price")) == 5
     assert in_sync(host)
 
 
 def test_another_name_or_description_reaches_the_product(host: Host, sandbox: Sandbox) -> None:
     applied(host)
     price_id = row_of(host, "pro")["stripe_price_id"]
-    load(host, "pro", package_name="Pro Größe 👩‍💻", description="Zeile 1\nZeile 2")
-    assert "pro: update product's name, description: done" in applied(host)
+    packages(host, "edit", "pro", "--name", "Pro Größe 👩‍💻", "--description", "Zeile 1\nZeile 2")
+    assert told(applied(host), "pro") == (
+        'replace product\'s name "Pro Pack", description "Best value for power users": done'
+    )
     assert in_sync(host)
-    load(host, "pro", description="")
-    assert "pro: update product's description: done" in applied(host)
+    packages(host, "edit", "pro", "--description", "")
+    assert told(applied(host), "pro") == (
+        'replace product\'s description "Zeile 1\\nZeile 2": done'
+    )
     assert in_sync(host)
     row = row_of(host, "pro")
-    (product,) = (p for p in at_stripe(sandbox, "product") if p["id"] == row["stripe_product_id"])
+    product = one(sandbox, "product", row["stripe_product_id"])
     assert product["name"] == "Pro Größe 👩‍💻"
     assert not product["description"]
     assert row["stripe_price_id"] == price_id
@@ -252,36 +234,31 @@ def test_another_name_or_description_reaches_the_product(host: Host, sandbox: Sa
 
 def test_ids_of_another_account_are_replaced(host: Host, sandbox: Sandbox) -> None:
     change(host, "starter", stripe_product_id="prod_other", stripe_price_id="price_other")
-    assert applied(host)[1] == "starter: create product, create price $10.00: done"
+    assert told(applied(host), "starter") == (
+        "create product, create price $10.00 (price_other is no price of this product): done"
+    )
     assert in_sync(host)
 
 
-def test_a_product_that_the_host_chose_is_kept_and_gets_a_price_of_its_own(
+def test_a_product_that_the_host_chose_is_kept_marked_and_gets_a_price_of_its_own(
     host: Host, sandbox: Sandbox
 ) -> None:
     applied(host)
-    (theirs,) = (p for p in at_stripe(sandbox, "product") if p["name"] == "Pro Pack")
-    sandbox.store.add({**theirs, "id": "prod_theirs", "metadata": {}})
-    change(host, "pro", stripe_product_id="prod_theirs")
-    assert "pro: create price $80.00: done" in applied(host)
-    price_id = row_of(host, "pro")["stripe_price_id"]
-    (price,) = (one for one in at_stripe(sandbox, "price") if one["id"] == price_id)
-    assert price["product"] == row_of(host, "pro")["stripe_product_id"] == "prod_theirs"
+    before = row_of(host, "pro")["stripe_price_id"]
+    theirs = dashboard(sandbox).v1.products.create({"name": "Pro Pack"})
+    change(host, "pro", stripe_product_id=theirs.id)
+    done = told(applied(host), "pro")
+    assert "description" in done
+    assert done.endswith(
+        f"mark product {theirs.id} as ours, "
+        f"create price $80.00 ({before} is no price of this product): done"
+    )
+    price = one(sandbox, "price", row_of(host, "pro")["stripe_price_id"])
+    assert price["product"] == row_of(host, "pro")["stripe_product_id"] == theirs.id
     assert in_sync(host)
-
-
-def test_what_was_archived_at_stripe_is_taken_into_use_or_replaced(
-    host: Host, sandbox: Sandbox
-) -> None:
-    applied(host)
-    pro = row_of(host, "pro")
-    for kind, name in (("product", "stripe_product_id"), ("price", "stripe_price_id")):
-        (found,) = (one for one in at_stripe(sandbox, kind) if one["id"] == pro[name])
-        sandbox.store.save({**found, "active": False})
-    assert "pro: update product's active, create price $80.00: done" in applied(host)
-    assert row_of(host, "pro")["stripe_product_id"] == pro["stripe_product_id"]
-    assert row_of(host, "pro")["stripe_price_id"] != pro["stripe_price_id"]
-    assert in_sync(host)
+    # From now on its marks lead to it.
+    change(host, "pro", stripe_product_id=None, stripe_price_id=None)
+    assert f"adopt price {price['id']}" in planned(host, "pro")
 
 
 def test_installations_share_an_account_without_touching_each_other(
@@ -299,7 +276,7 @@ def test_installations_share_an_account_without_touching_each_other(
         # As in a copy of the other installation's database.
         ids = {n: row_of(host, code)[n] for n in ("stripe_product_id", "stripe_price_id")}
         change(staging, code, **ids, package_name=f"Staging {code}")
-    assert applied(staging)[1] == "starter: create product, create price $10.00: done"
+    assert told(applied(staging), "starter").startswith("create product, create price $10.00 (")
     products = at_stripe(sandbox, "product")
     assert len(products) == len(at_stripe(sandbox, "price")) == 8
     assert {p["metadata"]["flask_stripe_credits"] for p in products[4:]} == {"staging.example.com"}
@@ -311,15 +288,13 @@ def test_installations_share_an_account_without_touching_each_other(
     assert in_sync(staging)
 
 
-def test_a_package_that_is_not_for_sale_is_not_synced(host: Host, sandbox: Sandbox) -> None:
-    for code in CODES[1:]:
-        change(host, code, is_active=False)
-    assert len(applied(host)) == 2
-    assert len(at_stripe(sandbox, "product")) == 1
-    change(host, "starter", is_active=False)
+@on_sqlite
+def test_without_packages_it_says_what_to_run(host: Host) -> None:
+    with host.app.app_context(), host.db.engine.begin() as connection:
+        connection.execute(host.state.models.table(host.credits.Package).delete())
     result = sync(host)
     assert result.exit_code == 0
-    assert "there are no packages for sale" in result.output
+    assert result.output.endswith("there are no packages: run `flask credits packages load`\n")
 
 
 def test_our_product_is_found_among_more_than_a_page_of_others(
