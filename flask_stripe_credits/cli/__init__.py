@@ -15,6 +15,7 @@ from .purchases import purchases_group
 from .reconcile import reconcile_command
 from .review import review_group
 from .sandbox import sandbox
+from .stats import stats_command
 from .sync import sync_command
 from .webhook import webhook_group
 
@@ -33,6 +34,7 @@ def register_commands(app: Flask) -> None:
         reconcile_command,
         review_group,
         sandbox,
+        stats_command,
         sync_command,
         webhook_group,
     ):
