@@ -21,6 +21,13 @@ FIRST_DEAD_REFUND = 30
 WITHDRAWN = range(10, 20)
 
 
+# What only opening a checkout needs: not read where money is decided, which is far more often.
+_OF_THE_CHECKOUT = frozenset(
+    "package_id stripe_price_id checkout_params checkout_attempt checkout_claimed_until "
+    "idempotency_key request_hash stripe_checked_at".split()
+)
+
+
 def refund_is_live(rank: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     """Whether the money of a refund goes back: pending or succeeded, not failed or canceled."""
     return rank < FIRST_DEAD_REFUND
@@ -87,13 +94,19 @@ class Statements:
             .scalar_subquery()
             .label("payment_owner_id")
         )
-        locked = sa.select(purchases, payment_owner).with_for_update(of=purchases)
-        self.lock_purchase = locked.where(c.id == bind("purchase_id"))
-        self.lock_purchase_by_session = locked.where(
-            c.stripe_checkout_session_id == bind("session_id")
+        decisive = [column for column in c if column.name not in _OF_THE_CHECKOUT]
+        self.lock_purchase = (
+            sa.select(purchases, payment_owner)
+            .where(c.id == bind("purchase_id"))
+            .with_for_update(of=purchases)
+        )
+        self.lock_purchase_by_session = (
+            sa.select(*decisive, payment_owner)
+            .where(c.stripe_checkout_session_id == bind("session_id"))
+            .with_for_update(of=purchases)
         )
         self.lock_purchase_by_payment = (
-            sa.select(purchases)
+            sa.select(*decisive)
             .where(c.stripe_payment_intent_id == bind("payment_intent_id"))
             .with_for_update()
         )
