@@ -162,10 +162,11 @@ def fulfill(
     if due > 0 and row["completed_at"] is None:
         row["completed_at"] = uow.now
     row |= results_of(row, reversals, posted)
+    delivered = None
     if due != 0:
         reason = _reason(recorded.reasons, reversals, due, sums.sequence)
-        _grant(uow, row, due, sums.sequence + 1, reason, cause)
-    _write(uow, before, row)
+        delivered = _grant(uow, row, due, sums.sequence + 1, reason, cause)
+    _write(uow, before, row, delivered)
     if row["status"] != before["status"]:
         tell_status(uow, before, row, due, cause, recorded)
     in_review = row["status"] == PurchaseStatus.REVIEW
@@ -185,11 +186,27 @@ def _reason(reasons: Reasons, reversals: Reversals, due: int, sequence: int) -> 
     return reasons.taken or ("dispute" if reversals.disputed else "refund")
 
 
-def _write(uow: UnitOfWork, before: Mapping[str, Any], row: dict[str, Any]) -> None:
+def _write(
+    uow: UnitOfWork,
+    before: Mapping[str, Any],
+    row: dict[str, Any],
+    delivered: uuid.UUID | None,
+) -> None:
+    """Write what changed.
+
+    :param delivered: the grant that receivers were handed in this transaction. If it is gone, one
+        of them has rolled us back behind SQLAlchemy's back.
+    """
     changes = {name: value for name, value in row.items() if value != before[name]}
-    if changes:
-        changes["updated_at"] = row["updated_at"] = uow.now
+    if not changes:
+        return
+    changes["updated_at"] = row["updated_at"] = uow.now
+    if delivered is None:
         uow.execute(uow.sql.update_purchase, {"purchase_key": row["id"], **changes})
+        return
+    keys = {"purchase_key": row["id"], "grant_key": delivered}
+    if uow.execute(uow.sql.update_purchase_of_grant, {**keys, **changes}).rowcount != 1:
+        raise ReceiverFailed("a receiver rolled back the transaction that it was called in")
 
 
 def _grant(
@@ -199,7 +216,11 @@ def _grant(
     sequence: int,
     reason: str,
     cause: str,
-) -> None:
+) -> uuid.UUID | None:
+    """Append a grant and hand it over, or have it handed over later.
+
+    :returns: its id if receivers were called.
+    """
     grant = GrantSnapshot(
         # The same at every try: receivers elsewhere know a repeated grant by it.
         id=str(uuid.uuid5(row["id"], str(sequence))),
@@ -235,8 +256,10 @@ def _grant(
     if not later:
         deliver_in_transaction(uow, app, grant)
     uow.after_commit(lambda: tell_committed(app, grant))
-    if later:
-        uow.after_commit(lambda: _deliver_after_answer(app, uow.state, row["id"]))
+    if not later:
+        return uuid.UUID(grant.id)
+    uow.after_commit(lambda: _deliver_after_answer(app, uow.state, row["id"]))
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ _INSERT = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 FIRST_DEAD_REFUND = 30
 WITHDRAWN = range(10, 20)
 
-
 # What only opening a checkout needs: not read where money is decided, which is far more often.
 _OF_THE_CHECKOUT = frozenset(
     "package_id stripe_price_id checkout_params checkout_attempt checkout_claimed_until "
@@ -115,6 +114,10 @@ class Statements:
         )
         self.insert_purchase = sa.insert(purchases)
         self.update_purchase = sa.update(purchases).where(c.id == bind("purchase_key"))
+        grants = models.table(models.Grant)
+        self.update_purchase_of_grant = self.update_purchase.where(
+            sa.exists().where(grants.c.id == bind("grant_key"))
+        )
 
     def _facts(self, models: Models) -> None:
         refunds, disputes = models.table(models.Refund), models.table(models.Dispute)

@@ -1,8 +1,8 @@
 """The transaction in which facts are recorded and receivers run.
 
 One connection, one transaction, opened with a write lock on SQLite. The host's receivers see it
-as ``db.session``: a session of the host's own class on our connection, joined by savepoints, so
-that their ``commit()`` ends a savepoint and not our transaction.
+as ``db.session``: a session of the host's own class that has joined our transaction, so that
+their ``commit()`` writes what they did and ends nothing.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from .statements import Statements
 log = Log(__name__)
 
 T = TypeVar("T")
+
+_SPOILED = "a receiver rolled back, closed or removed db.session"
 
 MAX_TRIES = 4
 # No new try after this: Stripe's checkout page waits ten seconds for our answer.
@@ -159,7 +161,7 @@ class UnitOfWork:
 
     def __enter__(self) -> UnitOfWork:
         factory = self.state.db.session.session_factory
-        options = {**factory.kw, "join_transaction_mode": "create_savepoint"}
+        options = {**factory.kw, "join_transaction_mode": "rollback_only"}
         self._session: Session = _joined_session_class(factory.class_)(**options)
         bind = bind_of_writes(self._session, self.models)
         self.owns_connection = isinstance(bind, sa.Engine)
@@ -271,7 +273,7 @@ class UnitOfWork:
         try:
             yield session
             if session.spoiled:
-                raise ReceiverFailed("a receiver rolled back, closed or removed db.session")
+                raise ReceiverFailed(_SPOILED)
             session.commit()
         finally:
             Session.close(session)
@@ -303,6 +305,9 @@ def _build_joined_session_class(base: type[Session]) -> type[Session]:
         spoiled = False
 
         def get_bind(self, *args: Any, **kwargs: Any) -> sa.Engine | sa.Connection:
+            if self.spoiled and self.joined_connection is not None:
+                # Our transaction is gone: what came now would begin, and commit, one of its own.
+                raise ReceiverFailed(_SPOILED)
             bind: sa.Engine | sa.Connection = super().get_bind(*args, **kwargs)
             joined = self.joined_connection
             if joined is None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import uuid
@@ -103,6 +104,20 @@ def commits_then_rolls_back(host: Host, grant: GrantSnapshot, session: Session) 
     host.db.session.rollback()
 
 
+def rolls_back_and_books_again(host: Host, grant: GrantSnapshot, session: Session) -> None:
+    rolls_back_and_says_nothing(host, grant, session)
+    session.add(_entry(host, grant))
+    with contextlib.suppress(Exception):
+        session.commit()
+
+
+def rolls_back_by_hand_and_books_again(host: Host, grant: GrantSnapshot, session: Session) -> None:
+    session.flush()
+    session.execute(sa.text("ROLLBACK"))
+    session.add(_entry(host, grant))
+    session.commit()
+
+
 def closes(host: Host, grant: GrantSnapshot, session: Session) -> None:
     session.add(_entry(host, grant))
     host.db.session.close()
@@ -189,6 +204,8 @@ STYLES: dict[Callable[[Host, GrantSnapshot, Session], None], str] = {
     raises: NOTHING_KEPT,
     commits_then_raises: NOTHING_KEPT,
     rolls_back_and_says_nothing: NOTHING_KEPT,
+    rolls_back_and_books_again: NOTHING_KEPT,
+    rolls_back_by_hand_and_books_again: NOTHING_KEPT,
     closes: NOTHING_KEPT,
     removes: NOTHING_KEPT,
     removes_and_reads_on: NOTHING_KEPT,
