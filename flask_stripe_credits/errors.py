@@ -219,6 +219,10 @@ class DemoDataRefused(StripeCreditsError):
     """Made-up purchases would come where real ones are; nothing was written."""
 
 
+class RefundRefused(StripeCreditsError):
+    """Money can't be given back as asked; nothing went back."""
+
+
 class WebhookError(StripeCreditsError):
     """A webhook delivery that can't be taken."""
 
@@ -241,6 +245,20 @@ class FulfillmentError(StripeCreditsError):
 
 class ReceiverFailed(FulfillmentError):
     """A receiver raised, or ended the transaction that it was called in."""
+
+
+class RefundUnrecorded(FulfillmentError):
+    """Stripe gives the money back, but the credits couldn't be taken back yet.
+
+    :ivar refund_id: Stripe's id of the refund.
+    """
+
+    def __init__(self, refund_id: str, problem: str) -> None:
+        super().__init__(
+            f"Stripe made refund {refund_id}, which could not be recorded yet ({problem}): its "
+            f"webhook will, or do the same again"
+        )
+        self.refund_id = refund_id
 
 
 class NoReceiver(FulfillmentError):

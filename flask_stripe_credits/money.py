@@ -22,6 +22,7 @@ WHOLE_UNITS_IN_TWO_DECIMALS = frozenset("isk ugx".split())
 LARGEST_INTEGER = 2**53
 
 _CURRENCY = re.compile(r"[a-z]{3}\Z")
+_WRITTEN = re.compile(r"[0-9]{1,16}(\.[0-9]{1,4})?\Z")
 _SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹", "krw": "₩"}
 
 
@@ -90,6 +91,23 @@ class Money:
             raise ValueError(f"{amount} has more decimal digits than {currency} allows") from None
         except OverflowError:
             raise ValueError(f"{amount} is no amount of money") from None
+
+    @classmethod
+    def parse(cls, text: str, currency: str) -> Money:
+        """Return the amount that a person wrote in major units: ``12.50``, ``500``.
+
+        :raises ValueError: when it isn't written so, has more decimal digits than the currency,
+            or is no amount that Stripe can charge in it.
+        """
+        if not _WRITTEN.match(text):
+            raise ValueError(f"{text!r} is no amount: write it as 12.50, without a currency")
+        money = cls.from_major(Decimal(text), currency)
+        if not money.fits:
+            step = cls(smallest_step(currency), currency)
+            raise ValueError(
+                f"{money} can't be paid in {currency}: it has to be a multiple of {step}"
+            )
+        return money
 
     def __str__(self) -> str:
         """The amount for people: ``$10.00``, ``¥500``, ``CHF 12.50``."""

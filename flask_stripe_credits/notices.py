@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,6 +76,26 @@ def tell_flag(uow: UnitOfWork, recorded: Recorded, cause: str) -> None:
     uow.after_commit(lambda: purchase_flagged.send(app, purchase=purchase, reason=reason))
 
 
+def log_act(
+    uow: UnitOfWork,
+    actor: str,
+    action: str,
+    purchase_id: uuid.UUID | None,
+    details: Mapping[str, Any],
+) -> None:
+    """Write a line of the audit log, in the transaction of what it is about."""
+    uow.execute(
+        uow.sql.insert_audit,
+        {
+            "created_at": uow.now,
+            "actor": actor,
+            "action": action,
+            "purchase_id": purchase_id,
+            "details": dict(details),
+        },
+    )
+
+
 def _audit(
     uow: UnitOfWork,
     recorded: Recorded,
@@ -82,13 +103,4 @@ def _audit(
     cause: str,
     details: Mapping[str, Any],
 ) -> None:
-    uow.execute(
-        uow.sql.insert_audit,
-        {
-            "created_at": uow.now,
-            "actor": recorded.actor,
-            "action": action,
-            "purchase_id": recorded.purchase_id,
-            "details": {**details, "cause": cause},
-        },
-    )
+    log_act(uow, recorded.actor, action, recorded.purchase_id, {**details, "cause": cause})

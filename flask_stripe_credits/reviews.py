@@ -25,6 +25,7 @@ from .facts import (
 from .fulfillment import settle
 from .logs import Log
 from .models import LONGEST_USER_ID
+from .notices import log_act
 from .reading import reading
 from .review_queue import flagged_by_itself
 from .state import AppState
@@ -209,16 +210,7 @@ def _note(uow: UnitOfWork, recorded: Recorded, act: _Act) -> None:
     details = act.details | {"reason": act.ruling.reason}
     if recorded.verdict is Verdict.REVIEW:
         details["refused"] = recorded.flag
-    uow.execute(
-        uow.sql.insert_audit,
-        {
-            "created_at": uow.now,
-            "actor": act.ruling.by,
-            "action": act.action,
-            "purchase_id": recorded.purchase_id,
-            "details": details,
-        },
-    )
+    log_act(uow, act.ruling.by, act.action, recorded.purchase_id, details)
 
 
 def _decide_its_events(uow: UnitOfWork, recorded: Recorded, act: _Act) -> None:

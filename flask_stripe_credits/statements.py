@@ -160,6 +160,21 @@ class Statements:
             refunds.c.stripe_payment_intent_id == sa.bindparam("payment_intent_id"),
             refund_is_live(refunds.c.live_rank),
         )
+        requests = models.table(models.RefundRequest)
+        other = requests.alias("other")
+        taken = sa.exists().where(other.c.stripe_refund_id == sa.bindparam("refund_id"))
+        # What the marker says counts only where all else fits: anybody with a key can write it.
+        self.finish_request = (
+            sa.update(requests)
+            .where(
+                requests.c.id == sa.bindparam("request_id"),
+                requests.c.purchase_id == sa.bindparam("of_purchase"),
+                requests.c.amount == sa.bindparam("refunded"),
+                requests.c.stripe_refund_id.is_(None),
+                ~taken,
+            )
+            .values(stripe_refund_id=sa.bindparam("refund_id"))
+        )
         self.upsert_dispute = _newest(insert, models.table(models.Dispute), "stripe_dispute_id")
 
     def _grants(self, models: Models, insert: Any) -> None:

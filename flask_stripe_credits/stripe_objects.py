@@ -19,6 +19,7 @@ from .errors import MalformedEvent
 SITE_MARKER = "flask_stripe_credits"
 PURCHASE_MARKER = "purchase_id"
 PACKAGE_MARKER = "package_code"
+REQUEST_MARKER = "refund_request"
 # Which signing secret of an endpoint was handed over: a part of its SHA-256.
 FINGERPRINT_MARKER = "secret_fingerprint"
 
@@ -94,7 +95,11 @@ class CheckoutSession:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """A Refund. ``amount`` is minor units of ``currency``."""
+    """A Refund. ``amount`` is minor units of ``currency``.
+
+    :ivar site: the installation that our marker names, None without a marker.
+    :ivar request_id: the operator's request that our marker names.
+    """
 
     id: str
     payment_intent_id: str | None
@@ -102,6 +107,8 @@ class Refund:
     currency: str | None
     status: str | None
     created: dt.datetime | None = None
+    site: str | None = None
+    request_id: uuid.UUID | None = None
 
     @classmethod
     def from_payload(cls, payload: object) -> Refund:
@@ -111,6 +118,7 @@ class Refund:
         """
         if not isinstance(payload, Mapping):
             raise MalformedEvent("the refund is not an object")
+        metadata = _mapping(payload, "metadata")
         return cls(
             id=stripe_id(payload, "id"),
             payment_intent_id=_reference(payload, "payment_intent"),
@@ -118,6 +126,8 @@ class Refund:
             currency=_currency(payload),
             status=_text(payload, "status"),
             created=_time(payload, "created"),
+            site=_text(metadata, SITE_MARKER),
+            request_id=parse_uuid(metadata.get(REQUEST_MARKER)),
         )
 
 

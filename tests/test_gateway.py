@@ -71,6 +71,9 @@ CALLS: dict[str, Callable[[Gateway], object]] = {
     "page_disputes_of": lambda g: g.page_disputes_of("pi_1"),
     "has_payment_failed": lambda g: g.has_payment_failed("pi_1"),
     "expire_checkout_session": lambda g: g.expire_checkout_session("cs_test_1"),
+    "create_refund": lambda g: g.create_refund(
+        {"payment_intent": "pi_1", "amount": 1}, idempotency_key="k"
+    ),
     "list_refunds_of": lambda g: g.list_refunds_of("pi_1"),
     "ask": lambda g: g.ask("/v1/account"),
     "ask_to_change": lambda g: g.ask_to_change("/v1/refunds/re_none"),

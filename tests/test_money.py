@@ -139,3 +139,38 @@ def test_a_major_amount_is_taken_exactly_or_refused(amount: Decimal, currency: s
 def test_money_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Money(1, "usd").amount = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "text, currency, amount",
+    [
+        ("12.50", "usd", 1250),
+        ("12.5", "usd", 1250),
+        ("12", "usd", 1200),
+        ("500", "jpy", 500),
+        ("1.250", "bhd", 1250),
+        ("5", "isk", 500),
+        ("007", "usd", 700),
+    ],
+)
+def test_amounts_are_read_as_people_write_them(text: str, currency: str, amount: int) -> None:
+    assert Money.parse(text, currency) == Money(amount, currency)
+
+
+@pytest.mark.parametrize(
+    "text, currency, problem",
+    [
+        ("12.505", "usd", "more decimal digits than usd allows"),
+        ("1.5", "jpy", "more decimal digits than jpy allows"),
+        ("1.255", "bhd", "a multiple of BHD 0.010"),
+        ("5.50", "isk", "a multiple of ISK 1"),
+        ("9" * 16, "usd", "at most"),
+        *(
+            (text, "usd", "is no amount")
+            for text in ("12,50", "-1", "+1", "1e3", " 1", "1\n", "\u0663")
+        ),
+    ],
+)
+def test_amounts_that_cant_be_are_refused(text: str, currency: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        Money.parse(text, currency)

@@ -13,6 +13,7 @@ from .doctor import doctor_command
 from .packages import packages_group
 from .purchases import purchases_group
 from .reconcile import reconcile_command
+from .refund import refund_command
 from .review import review_group
 from .sandbox import sandbox
 from .stats import stats_command
@@ -32,6 +33,7 @@ def register_commands(app: Flask) -> None:
         packages_group,
         purchases_group,
         reconcile_command,
+        refund_command,
         review_group,
         sandbox,
         stats_command,

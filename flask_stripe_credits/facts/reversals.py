@@ -101,8 +101,9 @@ def dispute_takes(rank: int) -> bool:
 def record_refunds(uow: UnitOfWork, refunds: Sequence[Refund]) -> Recorded:
     """Record what Stripe says about refunds of one payment. Locks payment and purchase.
 
-    A status that we don't know changes nothing. In another currency than the purchase's, none
-    of them is recorded and somebody has to look.
+    An operator's request that one of them answers is finished with it. A status that we don't
+    know changes nothing. In another currency than the purchase's, none of them is recorded and
+    somebody has to look.
     """
     reversals = [
         _reversal(
@@ -117,7 +118,24 @@ def record_refunds(uow: UnitOfWork, refunds: Sequence[Refund]) -> Recorded:
         for refund in refunds
         if (rank := refund_rank(refund)) is not None and refund.payment_intent_id is not None
     ]
-    return _record(uow, uow.sql.upsert_refund, reversals, Reasons("refund", "refund_failed"))
+    recorded = _record(uow, uow.sql.upsert_refund, reversals, Reasons("refund", "refund_failed"))
+    if recorded.purchase is not None:
+        _finish_requests(uow, recorded.purchase, refunds)
+    return recorded
+
+
+def _finish_requests(uow: UnitOfWork, purchase: Row, refunds: Sequence[Refund]) -> None:
+    for refund in refunds:
+        if refund.request_id is not None and refund.site == uow.state.settings.site:
+            uow.execute(
+                uow.sql.finish_request,
+                {
+                    "request_id": refund.request_id,
+                    "of_purchase": purchase["id"],
+                    "refunded": refund.amount,
+                    "refund_id": refund.id,
+                },
+            )
 
 
 def record_dispute(uow: UnitOfWork, dispute: Dispute, funds: Funds = Funds.NONE) -> Recorded:

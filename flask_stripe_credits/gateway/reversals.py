@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import GatewayRejected
@@ -13,6 +14,21 @@ from .connection import Connection
 
 class Reversals(Connection):
     """The part of the gateway that is about refunds and disputes."""
+
+    def create_refund(self, params: Mapping[str, Any], *, idempotency_key: str) -> Refund:
+        """Give money back. Safe to repeat with the same key and parameters, for a day.
+
+        :raises GatewayUnavailable, GatewayRejected, GatewayKeyRefused, NotConfigured: as
+            :meth:`create_checkout_session`.
+        """
+        client = self._client()
+        return self._made(
+            Refund,
+            lambda: client.v1.refunds.create(
+                dict(params),  # type: ignore[arg-type]
+                {"idempotency_key": idempotency_key},
+            ),
+        )
 
     def list_refunds_of(self, payment_intent_id: str) -> list[Refund]:
         """Return all refunds of one payment, however many. Tries once, for 3 s.

@@ -19,6 +19,7 @@ from ..facts import (
     record_session,
 )
 from ..fulfillment import settle
+from ..notices import log_act
 from ..snapshots import PurchaseSnapshot
 from ..state import AppState
 from ..stripe_objects import CheckoutSession
@@ -204,16 +205,7 @@ def _audit(uow: UnitOfWork, order: Order, session: CheckoutSession) -> None:
         "user_id": order.user_id,
         "package_code": order.package_code,
     }
-    uow.execute(
-        uow.sql.insert_audit,
-        {
-            "created_at": uow.now,
-            "actor": order.actor,
-            "action": "purchase.rebuilt",
-            "purchase_id": session.purchase_id,
-            "details": details,
-        },
-    )
+    log_act(uow, order.actor, "purchase.rebuilt", session.purchase_id, details)
 
 
 def _close_events(uow: UnitOfWork, session: CheckoutSession) -> None:
