@@ -25,6 +25,7 @@ from .errors import (
     GatewayUnavailable,
     KeyInFlight,
     KeyReused,
+    PackageChanged,
 )
 from .facts import PurchaseStatus, Recorded, Row, Verdict, lock_purchase
 from .fulfillment import fulfill
@@ -47,12 +48,22 @@ NEAREST_EXPIRY_SECONDS = 1_860
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """What a buyer was shown: whole credits for minor units of a currency."""
+
+    credits: int
+    unit_amount: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckoutRequest:
     """What a buyer asks for.
 
     :ivar success_url: absolute and allowed; may hold ``{PURCHASE_ID}``.
     :ivar cancel_url: likewise.
     :ivar idempotency_key: names one purchase of this user for ever; None for a plain click.
+    :ivar shown: what the package has to be sold for, None for whatever it is.
     """
 
     user_id: str
@@ -60,6 +71,7 @@ class CheckoutRequest:
     success_url: str
     cancel_url: str
     idempotency_key: str | None = None
+    shown: Offer | None = None
 
     @property
     def hash(self) -> str:
@@ -96,6 +108,7 @@ def open_checkout(state: AppState, request: CheckoutRequest) -> OpenedCheckout:
     for ten minutes. Sends ``purchase_created``.
 
     :raises PackageNotFound: no active package has this code.
+    :raises PackageChanged: the package isn't sold for what was ``shown``.
     :raises TooManySessions: the user reached the hourly limit.
     :raises KeyReused, KeyInFlight: the idempotency key means another request, or a running one.
     :raises GatewayUnavailable, GatewayRejected: Stripe didn't open the session; the row is kept
@@ -118,6 +131,7 @@ def _claim(uow: UnitOfWork, request: CheckoutRequest) -> _Claim:
     row = _find_by_key(uow, request) if request.idempotency_key else _find_recent(uow, request)
     if row is None:
         return _insert(uow, request)
+    _refuse_other_offer(request, Offer(row["amount_credits"], row["unit_amount"], row["currency"]))
     known = row["stripe_checkout_session_id"] is not None
     if row["checkout_url"] is not None or (known and row["status"] != PurchaseStatus.PENDING):
         return _Claim(row, is_open=True)
@@ -206,6 +220,9 @@ def _reopen(uow: UnitOfWork, row: Row) -> None:
 def _insert(uow: UnitOfWork, request: CheckoutRequest) -> _Claim:
     refuse_too_many(uow, request.user_id)
     package = find_active_package(uow, request.package_code)
+    _refuse_other_offer(
+        request, Offer(package["credits"], package["unit_amount"], package["currency"])
+    )
     row: dict[str, Any] = dict.fromkeys(uow.models.table(uow.models.Purchase).c.keys())
     row |= {
         "id": uuid.uuid4(),
@@ -231,6 +248,11 @@ def _insert(uow: UnitOfWork, request: CheckoutRequest) -> _Claim:
     row["checkout_params"] = _params(uow, row, package, request)
     uow.execute(uow.sql.insert_purchase, row)
     return _Claim(row, is_open=False)
+
+
+def _refuse_other_offer(request: CheckoutRequest, sold: Offer) -> None:
+    if request.shown not in (None, sold):
+        raise PackageChanged(request.package_code)
 
 
 def _params(uow: UnitOfWork, row: Row, package: Row, request: CheckoutRequest) -> dict[str, Any]:

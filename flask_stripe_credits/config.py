@@ -160,8 +160,8 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.env
         livemode=livemode,
         url_prefix=url_prefix,
         base_url=base_url,
-        success_url=source.text("STRIPE_CREDITS_SUCCESS_URL") or _return_page(pages),
-        cancel_url=source.text("STRIPE_CREDITS_CANCEL_URL") or _return_page(pages, "?left=1"),
+        success_url=source.text("STRIPE_CREDITS_SUCCESS_URL") or _return_page(pages, "paid"),
+        cancel_url=source.text("STRIPE_CREDITS_CANCEL_URL") or _return_page(pages, "left"),
         allowed_redirect_origins=_origins(source, base_url),
         site=_site(source, base_url),
         api_base=_api_base(source),
@@ -468,8 +468,9 @@ def _pages(source: _Source, url_prefix: str) -> str | None:
     return value
 
 
-def _return_page(pages: str | None, query: str = "") -> str | None:
-    return None if pages is None else f"{pages}/purchases/{{PURCHASE_ID}}{query}"
+def _return_page(pages: str | None, returned: str) -> str | None:
+    """Our own page for a purchase, told on which way the buyer leaves Stripe's."""
+    return None if pages is None else f"{pages}/purchases/{{PURCHASE_ID}}?returned={returned}"
 
 
 def _is_bare(url: str) -> bool:

@@ -118,6 +118,17 @@ class TooManySessions(CheckoutError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class PackageChanged(CheckoutError):
+    """The package isn't sold for what the buyer saw any more. Nothing was written.
+
+    :ivar package_code: what was asked for.
+    """
+
+    def __init__(self, package_code: str) -> None:
+        super().__init__(f"package {package_code!r} isn't sold for what the buyer saw any more")
+        self.package_code = package_code
+
+
 class KeyReused(CheckoutError):
     """The idempotency key already names a purchase with another request body."""
 

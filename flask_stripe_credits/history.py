@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from typing import cast
 
 import sqlalchemy as sa
@@ -66,11 +67,25 @@ def purchase_of(
     return cast(Row | None, connection.execute(query).mappings().first())
 
 
-def is_delivered(connection: sa.Connection, models: Models, purchase_id: uuid.UUID) -> bool:
-    """Whether the credit manager has been handed every grant of this purchase."""
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What a purchase's grants come to.
+
+    :ivar credits: whole credits, the sum of them all.
+    :ivar is_delivered: there is one, and the credit manager has been handed every one.
+    """
+
+    credits: int
+    is_delivered: bool
+
+
+def posted_of(connection: sa.Connection, models: Models, purchase_id: uuid.UUID) -> Posted:
+    """Sum up the grants of a purchase."""
     grants = models.table(models.Grant)
     query = sa.select(
-        sa.func.count().label("written"), sa.func.count(grants.c.delivered_at).label("delivered")
+        sa.func.coalesce(sa.func.sum(grants.c.credits), 0).label("credits"),
+        sa.func.count().label("written"),
+        sa.func.count(grants.c.delivered_at).label("delivered"),
     ).where(grants.c.purchase_id == purchase_id)
     found = connection.execute(query).one()
-    return bool(found.written == found.delivered > 0)
+    return Posted(int(found.credits), bool(found.written == found.delivered > 0))

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flask_stripe_credits.history import is_delivered, purchase_of, purchases_of
+from flask_stripe_credits.history import posted_of, purchase_of, purchases_of
 from flask_stripe_credits.reading import reading
 
 from .hosts import Host, make_host
@@ -47,14 +47,14 @@ def test_a_purchase_is_delivered_once_all_its_grants_are(host: Host) -> None:
     purchase = host.add_purchase()
     models = host.state.models
     with host.app.app_context(), reading(host.state) as connection:
-        assert is_delivered(connection, models, purchase["id"]) is False
+        assert posted_of(connection, models, purchase["id"]).is_delivered is False
     host.pay(purchase)
     with host.app.app_context(), reading(host.state) as connection:
-        assert is_delivered(connection, models, purchase["id"]) is True
+        assert posted_of(connection, models, purchase["id"]).is_delivered is True
     with host.app.app_context(), host.db.engine.begin() as connection:
         connection.execute(sa.update(models.table(models.Grant)).values(delivered_at=None))
     with host.app.app_context(), reading(host.state) as connection:
-        assert is_delivered(connection, models, purchase["id"]) is False
+        assert posted_of(connection, models, purchase["id"]).is_delivered is False
 
 
 # Minutes at which purchases were made, whose they are, their ids, and the size of a page.

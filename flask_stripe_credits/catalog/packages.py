@@ -17,7 +17,7 @@ from .file import PackageSpec
 from .rules import is_package_code
 
 
-def active_packages(session: Session | UnitOfWork, models: Models) -> list[Row]:
+def active_packages(session: Session | UnitOfWork | sa.Connection, models: Models) -> list[Row]:
     """The packages that are for sale, in the order of display. Only reads."""
     packages = models.table(models.Package)
     found = session.execute(_in_order(packages).where(packages.c.is_active))

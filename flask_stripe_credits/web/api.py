@@ -13,21 +13,16 @@ from werkzeug.exceptions import BadRequest, MethodNotAllowed, NotFound, Unsuppor
 
 from ..catalog import active_packages
 from ..checkout import CheckoutRequest, open_checkout
-from ..errors import DatabaseBusy, FulfillmentError
-from ..facts import Row
-from ..history import is_delivered, purchase_of, purchases_of
-from ..logs import Log
-from ..reading import reading
+from ..history import purchases_of
 from ..redirects import resolve_redirect
-from ..settlement import settle_from_stripe
-from ..state import AppState, current_state
+from ..state import current_state
 from ..strict_json import MalformedJSON, parse_json
-from ..stripe_objects import parse_uuid
 from ..webhooks.receive import receive
 from . import schemas
 from .body import read_body
 from .identity import current_user_id
 from .openapi import openapi_document
+from .own_purchases import settled_purchase
 from .problems import register_error_handlers
 from .protection import exempt_from_host, refuse_cross_site
 
@@ -173,43 +168,15 @@ def purchase_detail(purchase_id: str) -> Response:
     """One purchase of the signed-in user's; asks Stripe while it isn't settled."""
     state = current_state()
     user_id = current_user_id(state)
-    row, delivered = _own_purchase(state, user_id, purchase_id)
-    if _settled(state, row):
-        row, delivered = _own_purchase(state, user_id, purchase_id)
+    purchase = settled_purchase(state, user_id, purchase_id)
+    row = purchase.row
     open_now = row["status"] == "pending"
     shown = schemas.history_fields(row) | {
         "checkout_url": row["checkout_url"] if open_now else None,
         "expires_at": row["expires_at"] if open_now else None,
-        "delivered": delivered,
+        "delivered": purchase.posted.is_delivered,
     }
     return _json(_detail.dump(shown))
-
-
-def _own_purchase(state: AppState, user_id: str, purchase_id: str) -> tuple[Row, bool]:
-    """The user's purchase and whether all its grants are delivered."""
-    key = parse_uuid(purchase_id)
-    if key is not None:
-        with reading(state) as connection:
-            row = purchase_of(connection, state.models, user_id, key)
-            if row is not None:
-                return row, is_delivered(connection, state.models, key)
-    raise NotFound
-
-
-def _settled(state: AppState, row: Row) -> bool:
-    """Whether asking Stripe changed anything."""
-    try:
-        return settle_from_stripe(state, row)
-    except (FulfillmentError, DatabaseBusy):
-        # Nothing was kept; the webhook or the next poll will do it. Show what we know.
-        log.exception(
-            "fulfillment_postponed",
-            "purchase %s could not be fulfilled yet",
-            row["id"],
-            purchase_id=row["id"],
-            user_id=row["user_id"],
-        )
-        return False
 
 
 def webhook() -> Response:

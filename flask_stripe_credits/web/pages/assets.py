@@ -18,7 +18,7 @@ def asset_url(filename: str) -> str:
     return url_for("stripe_credits_pages.asset", filename=filename, v=_fingerprint(filename))
 
 
-def serve_asset(filename: str) -> Response:
+def asset(filename: str) -> Response:
     """A file of ours. What is asked for by its hash may be kept for ever."""
     answer = send_from_directory(FOLDER, filename, max_age=None)
     if request.args.get("v") == _fingerprint(filename):

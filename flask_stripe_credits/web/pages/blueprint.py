@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from .assets import serve_asset
+from .assets import asset
 from .errors import register_error_pages
 from .headers import protect_answer
-from .shop import shop
+from .purchase import purchase, purchase_state
+from .shop import back_to_the_shop, buy, shop
 from .template_tools import template_tools
 
 NAME = "stripe_credits_pages"
@@ -16,8 +17,15 @@ NAME = "stripe_credits_pages"
 def make_pages() -> Blueprint:
     """Build the pages' blueprint; one for each app, as the API's."""
     pages = Blueprint(NAME, __name__, template_folder="templates")
-    pages.add_url_rule("", view_func=shop, endpoint="shop", methods=["GET"], strict_slashes=False)
-    pages.add_url_rule("/static/<path:filename>", view_func=serve_asset, endpoint="asset")
+    for rule, view, method in (
+        ("", shop, "GET"),
+        ("/buy", buy, "POST"),
+        ("/buy", back_to_the_shop, "GET"),
+        ("/purchases/<purchase_id>", purchase, "GET"),
+        ("/purchases/<purchase_id>/state", purchase_state, "GET"),
+        ("/static/<path:filename>", asset, "GET"),
+    ):
+        pages.add_url_rule(rule, view_func=view, methods=[method], strict_slashes=False)
     pages.context_processor(template_tools)
     pages.after_request(protect_answer)
     register_error_pages(pages)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from flask import Blueprint, Response, make_response, render_template
-from werkzeug.exceptions import HTTPException, default_exceptions
+from flask import Blueprint, Response, make_response, render_template, request
+from werkzeug.exceptions import BadRequest, HTTPException, default_exceptions
+from werkzeug.wrappers import Response as BaseResponse
 
 from ...errors import DatabaseBusy, StripeCreditsError, TablesOutOfDate
 from ...logs import Log
+from .shop import too_old
 from .texts import text
 
 log = Log(__name__)
@@ -35,7 +37,9 @@ def _our_error(error: StripeCreditsError) -> Response:
     return error_page(503 if busy else 500)
 
 
-def _http_error(error: Exception) -> Response:
+def _http_error(error: Exception) -> BaseResponse:
+    if isinstance(error, BadRequest) and request.endpoint == "stripe_credits_pages.buy":
+        return too_old(error)
     status = getattr(error, "code", None) or 500
     page = error_page(status)
     if isinstance(error, HTTPException):

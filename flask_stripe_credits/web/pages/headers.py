@@ -42,3 +42,8 @@ def content_security_policy(settings: Settings) -> str:
 def checkout_origin(settings: Settings) -> str:
     """Where Stripe's payment page, or the sandbox's, is."""
     return (settings.api_base and origin_of(settings.api_base)) or STRIPE_CHECKOUT
+
+
+def is_form_target(url: str, settings: Settings) -> bool:
+    """Whether our policy lets a form's redirect lead to ``url``."""
+    return origin_of(url) == checkout_origin(settings)

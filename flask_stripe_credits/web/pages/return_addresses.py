@@ -1,0 +1,31 @@
+"""Where Stripe sends a buyer of our pages back to: what the settings say, else to our own page."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import request
+
+from ...config import Settings
+from ...origins import LOOPBACK_HOSTS, origin_of
+from ...redirects import resolve_redirect
+
+
+def return_addresses(settings: Settings) -> tuple[str, str]:
+    """Return the success and the cancel address.
+
+    :raises RedirectNotAllowed: they are paths, and neither ``STRIPE_CREDITS_BASE_URL`` nor a
+        loopback address says where the app is.
+    """
+    return (
+        resolve_redirect("success_url", None, _absolute(settings.success_url, settings), settings),
+        resolve_redirect("cancel_url", None, _absolute(settings.cancel_url, settings), settings),
+    )
+
+
+def _absolute(url: str | None, settings: Settings) -> str | None:
+    """Complete a path on the developer's own machine, where nobody has set a base URL yet."""
+    here = origin_of(request.host_url)
+    if url is None or settings.base_url is not None or not url.startswith("/") or here is None:
+        return url
+    return here + request.script_root + url if urlsplit(here).hostname in LOOPBACK_HOSTS else url
