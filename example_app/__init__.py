@@ -1,7 +1,8 @@
 """A small app that sells credits: its own users, its own login, its own credit manager.
 
-What connects it to flask-stripe-credits is ``credits`` in ``extensions.py``, ``init_app`` below
-and the receiver in ``credit_manager.py``. Everything else is an ordinary Flask app.
+What connects it to flask-stripe-credits is ``credits`` in ``extensions.py``, ``init_app`` below,
+the receiver in ``credit_manager.py`` and, to put its pages into this app's layout, the template
+``flask_stripe_credits/layout.html``. Everything else is an ordinary Flask app.
 """
 
 from __future__ import annotations
@@ -27,8 +28,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         # Keeps the page to go to after the login out of the address, where anyone could set it.
         USE_SESSION_FOR_NEXT=True,
-        STRIPE_CREDITS_SUCCESS_URL="/admin/credits/return?purchase={PURCHASE_ID}",
-        STRIPE_CREDITS_CANCEL_URL="/admin/credits/cancelled?purchase={PURCHASE_ID}",
+        STRIPE_CREDITS_PAGES="/admin/credits",
     )
     app.config.from_prefixed_env()
     app.config.update(config or {})

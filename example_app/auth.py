@@ -14,7 +14,7 @@ blueprint = Blueprint("auth", __name__)
 @blueprint.get("/login")
 def login() -> str | Response:
     if current_user.is_authenticated:
-        return redirect(url_for("pages.packages"))
+        return redirect(url_for("pages.home"))
     return render_template("login.html", refused=None if on_sandbox() else ONLY_ON_SANDBOX)
 
 
@@ -28,7 +28,7 @@ def log_in() -> tuple[str, int] | Response:
         error = "This name and password don't belong together."
         return render_template("login.html", error=error, name=name), 401
     login_user(user)
-    return redirect(session.pop("next", None) or url_for("pages.packages"))
+    return redirect(session.pop("next", None) or url_for("stripe_credits_pages.shop"))
 
 
 @blueprint.post("/logout")

@@ -63,15 +63,10 @@ class NotEnoughCredits(Exception):
         self.balance = balance
 
 
+@credits.balance_loader
 def balance_of(user_id: str) -> int:
     """Return the user's credits; negative when more were taken back than were left."""
     entries = select(func.sum(LedgerEntry.credits)).where(LedgerEntry.user_id == user_id)
-    return int(db.session.scalar(entries) or 0)
-
-
-def credits_from(purchase_id: str) -> int:
-    """Return the credits that a purchase brought and kept: 0 until it is paid."""
-    entries = select(func.sum(LedgerEntry.credits)).where(LedgerEntry.purchase_id == purchase_id)
     return int(db.session.scalar(entries) or 0)
 
 

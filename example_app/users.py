@@ -12,14 +12,15 @@ from urllib.parse import urlsplit
 import click
 from flask import Request, current_app
 from flask.cli import with_appcontext
-from flask_login import UserMixin
+from flask_login import UserMixin, current_user
 from sqlalchemy import String, select
 from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from .extensions import db, login_manager
+from .extensions import credits, db, login_manager
 
-DEMO_USERS = ("alice", "bob", "admin")
+ADMINISTRATOR = "admin"
+DEMO_USERS = ("alice", "bob", ADMINISTRATOR)
 DEMO_PASSWORD = "demo"  # noqa: S105 - public on purpose
 ONLY_ON_SANDBOX = (
     "Demo users can log in only while the app runs on the sandbox: "
@@ -37,6 +38,12 @@ class User(UserMixin, db.Model):
     id: Mapped[str] = mapped_column(String(80), primary_key=True)  # the name to log in with
     password_hash: Mapped[str] = mapped_column(String(255))
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+
+
+@credits.admin_check
+def is_administrator() -> bool:
+    """Whether the signed-in user may see and change everybody's purchases."""
+    return bool(current_user.get_id() == ADMINISTRATOR)
 
 
 def on_sandbox() -> bool:

@@ -32,8 +32,10 @@ def balance_of(state: AppState, user_id: str) -> int | None:
         state.db.session.rollback()
         return None
     # PostgreSQL's sum() of whole numbers is a Decimal.
-    if type(found) in (int, Decimal) and found == int(found):
+    if type(found) is Decimal and found.is_finite() and found == int(found):
         return int(found)
+    if type(found) is int:
+        return found
     if found is not None:
         log.error(
             "balance_unclear", "the balance_loader must return a whole number, not %s", repr(found)

@@ -29,6 +29,7 @@ COLUMNS = (
     "currency",
     "status",
     "review_reason",
+    "review_decision",
     "livemode",
     "created_at",
     "paid_at",

@@ -95,3 +95,21 @@ class CheckoutSessions(Connection):
             raise GatewayRejected("Stripe's answer isn't a payment intent")
         # https://docs.stripe.com/payments/payment-intents/verifying-status
         return payload["status"] in ("requires_payment_method", "canceled")
+
+    def receipt_url_of(self, payment_intent_id: str) -> str | None:
+        """Return the address of the receipt for a payment, None while there is none.
+
+        Tries once, for 3 seconds. The address is Stripe's word: check it before anybody is sent
+        there.
+
+        :raises GatewayUnavailable, GatewayRejected, GatewayKeyRefused, NotConfigured: as
+            :meth:`create_checkout_session`.
+        """
+        client = self._client(impatient=True)
+        path = f"/v1/payment_intents/{payment_intent_id}"
+        payload: Any = self._call(
+            lambda: client.raw_request("get", path, expand=["latest_charge"]).data
+        )
+        charge = payload.get("latest_charge") if isinstance(payload, Mapping) else None
+        url = charge.get("receipt_url") if isinstance(charge, Mapping) else None
+        return url if isinstance(url, str) else None

@@ -56,7 +56,9 @@ def _sell(world: World, params: Json, method: Json) -> Sold:
     if session["amount_total"] == 0:
         raise invalid("A session that costs nothing isn't paid.", param="line_items")
     intent = payments.intent_of(session, params.get("payment_intent_data", {}), world.now())
-    charge = payments.charge(intent, method, world.now(), status="succeeded", captured=True)
+    charge = payments.charge(
+        intent, method, world.now(), status="succeeded", url=world.url, captured=True
+    )
     moved = balance.move(world, charge, charge["amount"], type="charge")
     world.store.add({**charge, "balance_transaction": moved["id"]})
     world.store.add(

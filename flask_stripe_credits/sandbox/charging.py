@@ -44,7 +44,9 @@ def debit(world: World, intent: Json) -> Debit:
 def succeed(world: World, intent: Json, method: Json) -> tuple[Json, Json]:
     """Take the money from a card, or only hold it; return the intent and the charge."""
     captured = intent["capture_method"] != "manual"
-    charge = payments.charge(intent, method, world.now(), status="succeeded", captured=captured)
+    charge = payments.charge(
+        intent, method, world.now(), status="succeeded", url=world.url, captured=captured
+    )
     amount = intent["amount"]
     if captured:
         moved = balance.move(world, charge, amount, type="charge")
@@ -72,7 +74,7 @@ def dispute(world: World, charge: Json, method: Json) -> None:
 
 def wait_for_bank(world: World, intent: Json, method: Json) -> Json:
     """Begin a debit, whose money comes some days later, or never; return the intent."""
-    charge = payments.charge(intent, method, world.now(), status="pending")
+    charge = payments.charge(intent, method, world.now(), status="pending", url=world.url)
     world.store.add(charge)
     events.record(world, "charge.pending", charge)
     return {
@@ -102,7 +104,9 @@ def demand_the_buyer(world: World, intent: Json, method: Json) -> tuple[Json, Ap
 
 
 def _declined(world: World, intent: Json, method: Json, error: ApiError) -> tuple[Json, ApiError]:
-    charge = payments.charge(intent, method, world.now(), status="failed", failure=error.details)
+    charge = payments.charge(
+        intent, method, world.now(), status="failed", url=world.url, failure=error.details
+    )
     world.store.add(charge)
     events.record(world, "charge.failed", charge)
     error.details["charge"] = charge["id"]

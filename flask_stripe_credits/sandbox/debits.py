@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import balance, charging, events, sessions
 from .bank_accounts import Debit
 from .errors import ApiError, invalid
+from .objects.payments import receipt_url
 from .store import Json, Where
 from .world import World
 
@@ -70,6 +71,7 @@ def _pay(world: World, intent: Json, charge: Json) -> None:
         "balance_transaction": moved["id"],
         "captured": True,
         "paid": True,
+        "receipt_url": receipt_url(world.url, charge["id"]),
         "status": "succeeded",
     }
     world.store.save(charge)

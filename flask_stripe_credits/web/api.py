@@ -26,8 +26,6 @@ from .own_purchases import settled_purchase
 from .problems import register_error_handlers
 from .protection import exempt_from_host, refuse_cross_site
 
-log = Log(__name__)
-
 LARGEST_PURCHASE_REQUEST = 4_096
 # Stripe's events are a few kilobytes; the largest with every field expanded stay far below.
 LARGEST_EVENT = 512 * 1024

@@ -52,7 +52,7 @@ def client(app: Flask) -> FlaskClient:
 
 def csrf_token(client: FlaskClient, path: str = "/login") -> str:
     """Return the token that a page's forms carry."""
-    found = re.search(r'name="csrf-token" content="([^"]+)"', client.get(path).text)
+    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path).text)
     assert found is not None
     return found[1]
 
@@ -63,7 +63,7 @@ def log_in(client: FlaskClient, name: str, password: str = "demo") -> int:
     return client.post("/login", data=form).status_code
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
     """The demo as `make demo` starts it, on free ports and a folder of its own."""
     demo = DemoProcess(tmp_path_factory.mktemp("demo"))

@@ -35,13 +35,20 @@ def listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_second_run_keeps_purchases_ledger_secrets_and_the_sandbox(fresh: DemoProcess) -> None:
+def test_second_run_keeps_everything_and_stopping_leaves_no_process(fresh: DemoProcess) -> None:
     said = fresh.start()
     for expected in (fresh.url, "alice", "demo-admin", "4000 0025 0000 3155"):
         assert expected in said
-    buy_and_pay(fresh, "alice")
+    assert stat.S_IMODE((fresh.data / "secrets.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE(fresh.data.stat().st_mode) == 0o700
     secrets = fresh.secrets
-    assert fresh.stop()[0] == 0
+    assert set(secrets) == {
+        "FLASK_SECRET_KEY",
+        "STRIPE_SECRET_KEY",
+        "STRIPE_WEBHOOK_SECRET_CREDITS",
+    }
+    buy_and_pay(fresh, "alice")
+    stop_whole(fresh, signal.SIGINT)
 
     fresh.start()
     assert fresh.secrets == secrets
@@ -49,30 +56,21 @@ def test_second_run_keeps_purchases_ledger_secrets_and_the_sandbox(fresh: DemoPr
     assert fresh.balance("alice") == 1_000
     buy_and_pay(fresh, "alice")
     assert fresh.balance("alice") == 2_000
+    stop_whole(fresh, signal.SIGTERM)
 
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_stopping_leaves_no_process(fresh: DemoProcess, number: int) -> None:
     fresh.start()
-    started = children(fresh)
+    stop_whole(fresh, signal.SIGHUP)
+
+
+def stop_whole(demo: DemoProcess, number: int) -> None:
+    started = children(demo)
     assert len(started) >= 2
-    status, said = fresh.stop(number)
+    status, said = demo.stop(number)
     assert status == 0
     assert "Stopped" in said
     assert [child for child in started if child.is_running()] == []
-    assert not listening(fresh.port)
-    assert not listening(fresh.sandbox_port)
-
-
-def test_secrets_are_for_the_owner_alone(fresh: DemoProcess) -> None:
-    fresh.start()
-    assert stat.S_IMODE((fresh.data / "secrets.json").stat().st_mode) == 0o600
-    assert stat.S_IMODE(fresh.data.stat().st_mode) == 0o700
-    assert set(fresh.secrets) == {
-        "FLASK_SECRET_KEY",
-        "STRIPE_SECRET_KEY",
-        "STRIPE_WEBHOOK_SECRET_CREDITS",
-    }
+    assert not listening(demo.port)
+    assert not listening(demo.sandbox_port)
 
 
 @pytest.mark.parametrize("which", ["PORT", "SANDBOX_PORT"])

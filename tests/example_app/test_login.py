@@ -90,7 +90,7 @@ def client_at_stripe(client: FlaskClient, settings: dict[str, object]) -> FlaskC
 
 
 def test_away_from_the_sandbox_demo_users_are_refused_and_told_why(
-    client_at_stripe: FlaskClient,
+    client: FlaskClient, client_at_stripe: FlaskClient
 ) -> None:
     why = "only while the app runs on the sandbox"
     with_cookie = client_at_stripe.get(BALANCE)
@@ -98,7 +98,7 @@ def test_away_from_the_sandbox_demo_users_are_refused_and_told_why(
     with_token = client_at_stripe.get(BALANCE, headers={"Authorization": "Bearer demo-alice"})
     assert with_token.status_code == 401
     assert why in with_token.text
-    form = {"username": "alice", "password": "demo", "csrf_token": csrf_token(client_at_stripe)}
+    form = {"username": "alice", "password": "demo", "csrf_token": csrf_token(client, "/")}
     with_form = client_at_stripe.post("/login", data=form)
     assert with_form.status_code == 403
     assert why in with_form.text

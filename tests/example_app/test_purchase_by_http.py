@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.example_app.demo_process import DemoProcess
 from tests.example_app.http_buyer import API, at_sandbox, buy, call, pay, settled
+
+# The same demo as the walk-through's.
+pytestmark = pytest.mark.xdist_group("walkthrough")
 
 
 def test_paying_with_a_token_gives_the_credits(demo: DemoProcess) -> None:

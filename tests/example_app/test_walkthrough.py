@@ -102,14 +102,14 @@ def test_alice_buys_the_starter_pack(page: Page, demo: DemoProcess) -> None:
     open_checkout(page)
     expect(page.get_by_text("$10.00").first).to_be_visible()
     pay_with(page, PAYS)
-    expect(page.get_by_test_id("outcome")).to_have_text(
-        "Paid. 1,000 credits from this purchase were added to your balance."
-    )
+    expect(page.get_by_test_id("outcome")).to_have_text("1,000 credits were added")
     assert shown_balance(page) == f"{before + 1_000:,}"
-    page.get_by_role("link", name="History").first.click()
-    newest = page.get_by_role("table").first.get_by_role("row").nth(1)
+    page.get_by_role("link", name="All purchases").click()
+    newest = page.get_by_role("row").nth(1)
     expect(newest).to_contain_text("Starter Pack")
-    expect(newest).to_contain_text("completed")
+    expect(newest).to_contain_text("Paid")
+    newest.get_by_role("link", name="Receipt").click()
+    expect(page.get_by_role("heading", name="Receipt")).to_be_visible()
     assert demo.ledger("alice")[-1] == BOUGHT
     assert demo.balance("alice") == before + 1_000
     assert demo.statuses("alice")[-1] == "completed"
@@ -126,9 +126,9 @@ def test_declined_card_says_so_and_gives_nothing(page: Page, demo: DemoProcess) 
     expect(page.get_by_test_id("outcome")).to_contain_text("You left the payment page")
     assert demo.statuses("bob")[-1] == "pending"
 
-    page.get_by_role("link", name="Back to the payment page").click()
+    page.get_by_role("link", name="Continue to payment").click()
     pay_with(page, PAYS)
-    expect(page.get_by_test_id("outcome")).to_contain_text("Paid. 1,000 credits")
+    expect(page.get_by_test_id("outcome")).to_contain_text("1,000 credits were added")
     assert demo.ledger("bob") == [*before, BOUGHT]
     assert demo.statuses("bob")[-1] == "completed"
 
@@ -144,7 +144,7 @@ def test_3d_secure_gives_credits_only_when_passed(page: Page, demo: DemoProcess)
 
     pay_with(page, ASKS)
     page.get_by_role("button", name="Complete authentication").click()
-    expect(page.get_by_test_id("outcome")).to_contain_text("Paid. 1,000 credits")
+    expect(page.get_by_test_id("outcome")).to_contain_text("1,000 credits were added")
     assert demo.ledger("admin") == [*before, BOUGHT]
     assert demo.balance("admin") == sum(credits for credits, _ in before) + 1_000
 
@@ -198,39 +198,39 @@ def test_B23_S10_refund_of_spent_credits_is_shown_as_a_negative_balance(
     open_checkout(page)
     pay_with(page, PAYS)
     outcome = page.get_by_test_id("outcome")
-    expect(outcome).to_contain_text("Paid. 1,000 credits")
+    expect(outcome).to_contain_text("1,000 credits were added")
     bought, before = page.url, demo.ledger("bob")
     balance = sum(credits for credits, _ in before)
-    page.goto("/admin/credits")
+    page.goto("/")
     page.get_by_label("Spend credits").fill(str(balance))
     page.get_by_role("button", name="Spend").click()
     expect(page.get_by_test_id("balance")).to_have_text("0")
 
-    purchase_id = bought.rpartition("=")[2]
+    purchase_id = re.findall(r"purchases/([0-9a-f-]+)", bought)[0]
     refund(demo, demo.session_of(purchase_id), amount="400")
     demo.wait_for_ledger("bob", [*before, (-balance, "spent"), (-400, "refund")])
     page.goto(bought)
-    expect(outcome).to_have_text("Paid, and refunded in part. 600 credits remain of this purchase.")
+    expect(page.get_by_text("600 of the 1,000 credits of this purchase remain.")).to_be_visible()
     refund(demo, demo.session_of(purchase_id))
     demo.wait_for_status(purchase_id, "refunded")
     page.goto(bought)
-    expect(outcome).to_have_text("This purchase was refunded and its credits were taken back.")
+    expect(outcome).to_have_text("Refunded")
     expect(page.get_by_test_id("balance")).to_have_text(f"{MINUS}1,000")
-    expect(page.get_by_text("after its credits were spent")).to_be_visible()
+    expect(page.get_by_text("before their payment was taken back")).to_be_visible()
     assert demo.balance("bob") == -1_000
 
-    page.get_by_role("link", name="History").first.click()
-    newest = page.get_by_role("table").first.get_by_role("row").nth(1)
-    expect(newest).to_contain_text("refunded")
-    expect(newest).to_contain_text("$10.00 refunded")
-    expect(page.get_by_role("table").last.get_by_role("row").nth(1)).to_contain_text(f"{MINUS}600")
-    page.goto("/admin/credits")
+    page.get_by_role("link", name="All purchases").click()
+    expect(page.get_by_role("row").nth(1)).to_contain_text("$10.00 refunded")
+    page.goto("/")
+    expect(page.get_by_role("row").nth(1)).to_contain_text(f"{MINUS}600")
     page.get_by_role("button", name="Spend").click()
     expect(page.get_by_role("alert")).to_contain_text(f"You have {MINUS}1,000 credits")
 
 
-def test_return_page_waits_for_the_payment_and_then_tells_it(page: Page, demo: DemoProcess) -> None:
-    """Whoever opens the return page before paying is told the truth, then and afterwards."""
+def test_purchase_page_waits_for_the_payment_and_then_tells_it(
+    page: Page, demo: DemoProcess
+) -> None:
+    """Whoever opens the page before paying is told the truth, then and afterwards."""
     before = demo.balance("alice")
     log_in(page, "alice")
     open_checkout(page, "Standard Pack")
@@ -238,33 +238,12 @@ def test_return_page_waits_for_the_payment_and_then_tells_it(page: Page, demo: D
     payment.goto(page.url)
     page.goto("/admin/credits/history")
     page.get_by_role("link", name="Standard Pack").first.click()
-    expect(page.get_by_test_id("outcome")).to_contain_text("No credits were added yet")
+    expect(page.get_by_test_id("outcome")).to_have_text("Not paid yet")
     assert demo.balance("alice") == before
     pay_with(payment, PAYS)
-    expect(payment.get_by_test_id("outcome")).to_contain_text("Paid. 5,000 credits")
-    expect(page.get_by_test_id("outcome")).to_contain_text("Paid. 5,000 credits")
+    expect(payment.get_by_test_id("outcome")).to_contain_text("5,000 credits were added")
+    expect(page.get_by_test_id("outcome")).to_contain_text("5,000 credits were added")
     assert demo.balance("alice") == before + 5_000
-
-
-def test_buying_while_stripe_is_away_says_so_beside_the_button(
-    page: Page, demo: DemoProcess
-) -> None:
-    before = demo.ledger("alice")
-    log_in(page, "alice")
-    page.route(
-        "**/billing/credits/purchase",
-        lambda route: route.fulfill(
-            status=503,
-            content_type="application/problem+json",
-            body=json.dumps({"detail": "The payment provider can't be reached."}),
-        ),
-    )
-    button = page.get_by_role("button", name="Buy Pro Pack")
-    button.click()
-    card = page.get_by_role("listitem").filter(has=button)
-    expect(card.get_by_role("alert")).to_have_text("The payment provider can't be reached.")
-    expect(button).to_be_enabled()
-    assert demo.ledger("alice") == before
 
 
 def test_spending_on_the_page_and_a_narrow_screen(browser: Browser, demo: DemoProcess) -> None:
@@ -273,6 +252,7 @@ def test_spending_on_the_page_and_a_narrow_screen(browser: Browser, demo: DemoPr
     buy_and_pay(demo, "alice")
     before = demo.balance("alice")
     log_in(page, "alice")
+    page.goto("/")
     page.get_by_label("Spend credits").fill("250")
     page.get_by_role("button", name="Spend").click()
     expect(page.get_by_role("status")).to_have_text("You spent 250 credits.")

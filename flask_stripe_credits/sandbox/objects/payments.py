@@ -94,16 +94,19 @@ def charge(
     now: int,
     *,
     status: Literal["succeeded", "pending", "failed"],
+    url: str,
     captured: bool = False,
     failure: Json | None = None,
 ) -> Json:
     """Return a charge of ``method`` for ``intent``.
 
+    :param url: where the sandbox is: a charge that succeeded has a receipt there.
     :param captured: whether the money moved, or is only held.
     :param failure: the error that it ended with, or None.
     """
+    id = new_id("ch_")
     return {
-        "id": new_id("ch_"),
+        "id": id,
         "object": "charge",
         "amount": intent["amount"],
         "amount_captured": intent["amount"] if captured else 0,
@@ -135,7 +138,7 @@ def charge(
         "radar_options": {},
         "receipt_email": intent["receipt_email"],
         "receipt_number": None,
-        "receipt_url": None,
+        "receipt_url": receipt_url(url, id) if status == "succeeded" else None,
         "refunded": False,
         "review": None,
         "shipping": intent["shipping"],
@@ -147,6 +150,11 @@ def charge(
         "transfer_data": None,
         "transfer_group": None,
     }
+
+
+def receipt_url(url: str, charge_id: str) -> str:
+    """Where the receipt of a charge is, on the sandbox at ``url``."""
+    return f"{url}/receipts/{charge_id}"
 
 
 def _outcome(failure: Json | None) -> Json:

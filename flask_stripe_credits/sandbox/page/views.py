@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hmac
 import re
 from collections.abc import Callable
@@ -52,6 +53,7 @@ def install(app: Flask, world_for: WorldFor, courier: Courier) -> None:
     pages.add_url_rule(
         "/c/pay/<id>/authenticate", view_func=till.answer, methods=["POST"], endpoint="answer"
     )
+    pages.add_url_rule("/receipts/<id>", view_func=till.receipt, methods=["GET"])
     app.register_blueprint(pages)
     app.add_template_filter(lambda amount, currency: str(Money(amount, currency)), "money")
 
@@ -123,6 +125,14 @@ class _Till:
         except NotOpen as refusal:
             return _closed_page(refusal.session)
         return self._after(outcome, form)
+
+    def receipt(self, id: str) -> BaseResponse:
+        charge = self._world.store.get("charge", id)
+        if charge is None or charge["receipt_url"] is None:
+            page = render_template("gone.html", state="unknown", link=None)
+            return make_response(page, 404)
+        paid_at = dt.datetime.fromtimestamp(charge["created"], dt.UTC)
+        return make_response(render_template("receipt.html", charge=charge, paid_at=paid_at))
 
     def _after(self, outcome: Outcome, form: PayForm) -> BaseResponse:
         if outcome.error is not None:

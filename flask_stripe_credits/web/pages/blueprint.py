@@ -7,7 +7,9 @@ from flask import Blueprint
 from .assets import asset
 from .errors import register_error_pages
 from .headers import protect_answer
+from .history import history, history_csv
 from .purchase import purchase, purchase_state
+from .receipt import receipt
 from .shop import back_to_the_shop, buy, shop
 from .template_tools import template_tools
 
@@ -21,8 +23,11 @@ def make_pages() -> Blueprint:
         ("", shop, "GET"),
         ("/buy", buy, "POST"),
         ("/buy", back_to_the_shop, "GET"),
+        ("/history", history, "GET"),
+        ("/history.csv", history_csv, "GET"),
         ("/purchases/<purchase_id>", purchase, "GET"),
         ("/purchases/<purchase_id>/state", purchase_state, "GET"),
+        ("/purchases/<purchase_id>/receipt", receipt, "GET"),
         ("/static/<path:filename>", asset, "GET"),
     ):
         pages.add_url_rule(rule, view_func=view, methods=[method], strict_slashes=False)

@@ -25,7 +25,11 @@ def register_error_pages(pages: Blueprint) -> None:
 
 def error_page(status: int) -> Response:
     """The page for an HTTP status."""
-    title, detail = _words(status)
+    return page_of_words(status, *_words(status))
+
+
+def page_of_words(status: int, title: str, detail: str) -> Response:
+    """A page that says one thing."""
     template = "sign_in" if status == HTTPStatus.UNAUTHORIZED else "error"
     page = render_template(f"flask_stripe_credits/{template}.html", title=title, detail=detail)
     return make_response(page, status)

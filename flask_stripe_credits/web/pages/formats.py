@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from ...money import WHOLE_UNITS_IN_TWO_DECIMALS, Money, exponent
 from .texts import has_babel, locale
@@ -73,6 +73,20 @@ def day(value: dt.datetime) -> str:
 
         return str(flask_babel.format_date(value, "medium"))
     return f"{value.astimezone(dt.UTC):%-d %b %Y}"
+
+
+def day_begins(date: dt.date) -> dt.datetime:
+    """When a day begins, in the time zone of :func:`moment`."""
+    zone: Any = dt.UTC
+    if has_babel():
+        import flask_babel
+
+        zone = flask_babel.get_timezone() or dt.UTC
+    midnight = dt.datetime.combine(date, dt.time())
+    # pytz has a way of its own.
+    if hasattr(zone, "localize"):
+        return cast(dt.datetime, zone.localize(midnight))
+    return midnight.replace(tzinfo=zone)
 
 
 def machine_time(value: dt.datetime) -> str:

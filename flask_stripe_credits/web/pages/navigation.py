@@ -20,7 +20,7 @@ class Link:
 
 def navigation() -> list[Link]:
     """The pages that the reader may open, in order."""
-    return [_link(text("Buy credits"), "shop")]
+    return [_link(text("Buy credits"), "shop"), _link(text("Purchases"), "history")]
 
 
 def _link(label: str, view: str) -> Link:

@@ -16,8 +16,8 @@ PER_CREDITS = 1_000
 class Card:
     """One package as it is shown.
 
-    :ivar per_thousand: the price of 1,000 credits in minor units, rounded; None where that would
-        say nothing: it is the price itself, or less than the smallest coin.
+    :ivar per_thousand: the price of 1,000 credits in minor units, rounded; None where that is
+        less than the smallest coin.
     :ivar saving: whole percent, or 0: what the catalogue says if it says so of any package, else
         what a credit costs less than in the dearest package of this currency, rounded down.
     :ivar is_best_value: whether a credit costs less here than in every other package of the
@@ -62,8 +62,6 @@ def _credit_price(package: Row) -> Fraction:
 
 
 def _per_thousand(package: Row) -> int | None:
-    if package["credits"] == PER_CREDITS:
-        return None
     step = smallest_step(package["currency"])
     return round(_credit_price(package) * PER_CREDITS / step) * step or None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,9 +14,10 @@ from ...errors import (
     PackageNotFound,
     TooManySessions,
 )
+from ...logs import Log
 from .texts import plural, text
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 _LATER_SECONDS = 30
 
@@ -44,13 +44,14 @@ def refusal_of(error: Exception, package_code: str) -> Refusal:
         message = text("This package is no longer for sale.")
         return Refusal(package_code, message, HTTPStatus.NOT_FOUND)
     if isinstance(error, PackageChanged):
-        message = text("The price has just changed: this is the new one. Press again to buy.")
+        message = text(
+            "This package has just changed. It is sold like this now: press again to buy."
+        )
         return Refusal(package_code, message, HTTPStatus.CONFLICT)
     if isinstance(error, TooManySessions):
         wait = error.retry_after_seconds
         return Refusal(package_code, _wait_words(wait), HTTPStatus.TOO_MANY_REQUESTS, wait)
-    cause = error if error.__cause__ is not None else None
-    logger.error("a checkout could not be opened from the shop: %s", error, exc_info=cause)
+    log.error("shop_failed", "a checkout could not be opened from the shop: %s", error)
     message = text("The payment page can't be opened right now. Please try again in a minute.")
     rejected = isinstance(error, GatewayRejected)
     status = HTTPStatus.BAD_GATEWAY if rejected else HTTPStatus.SERVICE_UNAVAILABLE

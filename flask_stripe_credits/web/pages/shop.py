@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from flask import Response, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, Unauthorized
 from werkzeug.wrappers import Response as BaseResponse
@@ -21,8 +19,6 @@ from .offers import cards_of
 from .refusals import Refusal, refusal_of
 from .return_addresses import return_addresses
 from .visitors import visitor
-
-logger = logging.getLogger(__name__)
 
 
 def shop() -> Response:
