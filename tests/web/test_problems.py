@@ -139,6 +139,8 @@ def test_every_error_of_ours_has_its_answer(small_shop: Host) -> None:
         *("StripeCreditsError", "CatalogError", "CheckoutError", "GatewayError", "WebhookError"),
         # Of commands and receivers.
         *("InvalidCatalog", "MigrationRefused", "RebuildRefused", "Refuse", "ReviewError"),
+        # Of a page.
+        "PackageChanged",
     }
     of_ours = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
     for name, kind in of_ours.items():
