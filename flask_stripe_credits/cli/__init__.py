@@ -12,6 +12,7 @@ from .demo_data import demo_data_command
 from .doctor import doctor_command
 from .packages import packages_group
 from .purchases import purchases_group
+from .purge import purge_command
 from .reconcile import reconcile_command
 from .refund import refund_command
 from .review import review_group
@@ -32,6 +33,7 @@ def register_commands(app: Flask) -> None:
         doctor_command,
         packages_group,
         purchases_group,
+        purge_command,
         reconcile_command,
         refund_command,
         review_group,
