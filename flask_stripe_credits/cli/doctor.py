@@ -12,6 +12,7 @@ from ..doctor import CHECKS, Level, Line, Patient, examine
 from ..errors import StripeCreditsError
 from ..logs import all_quiet_but
 from ..state import AppState, current_app_object, current_state
+from .webhook.target import address
 
 _EXIT_CODES = {Level.ERROR: 1, Level.WARNING: 2}
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red", Level.SKIPPED: "cyan"}
@@ -45,7 +46,8 @@ def doctor_command(url: str | None, as_json: bool) -> None:
     if not as_json:
         click.echo(_introduction(state))
     counts: Counter[Level] = Counter()
-    patient = Patient(current_app_object(), state, url)
+    where = None if url is None else address(state, url, plain=True)
+    patient = Patient(current_app_object(), state, where)
     # What the checks provoke they say themselves.
     with all_quiet_but("doctor"):
         for line in examine(patient, CHECKS):

@@ -92,3 +92,11 @@ def test_lines_are_coloured_on_a_terminal_only(sqlite_url: str) -> None:
     host = fresh(sqlite_url)
     assert "\x1b[31merror" in doctor(host, color=True).output
     assert "\x1b" not in doctor(host).output
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "http://127.0.0.1:5000/elsewhere"])
+def test_an_address_that_is_not_the_webhooks_is_refused(sqlite_url: str, url: str) -> None:
+    result = doctor(fresh(sqlite_url), "--url", url)
+    assert result.exit_code == 1
+    assert url in result.stderr
+    assert "versions" not in result.output

@@ -36,7 +36,7 @@ def test_nothing_was_missed(own_shop: Host) -> None:
     assert {level(own_shop, id) for id in CHECKS} == {Level.OK}
 
 
-def test_C03_payments_and_events_that_did_not_arrive(refusing: Host, sandbox: Sandbox) -> None:
+def test_G05_payments_and_events_that_did_not_arrive(refusing: Host, sandbox: Sandbox) -> None:
     session_id = buy(refusing)
     sandbox.pay(session_id)
     sandbox.deliver_pending()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from email.utils import format_datetime
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from flask_stripe_credits.doctor import Level
+from flask_stripe_credits.catalog.sync import PackagePlan, plan_sync
+from flask_stripe_credits.doctor import Level, packages
 from flask_stripe_credits.sandbox import Sandbox
 
 from ..hosts import Host, make_host
@@ -133,19 +135,49 @@ def test_an_answer_that_does_not_tell_the_time(sqlite_url: str, stub: StripeStub
 
 
 def test_prices(synced_shop: Host) -> None:
-    assert only(synced_shop, "prices").found == "4 packages have their price at Stripe"
+    assert only(synced_shop, "prices").found == "4 packages are at Stripe as they are here"
     packages = synced_shop.credits.Package.__table__
     with synced_shop.app.app_context(), synced_shop.db.engine.begin() as connection:
         connection.execute(
             sa.update(packages).where(packages.c.package_code == "pro").values(unit_amount=8100)
         )
-    found = only(synced_shop, "prices")
-    assert (found.level, found.command) == (Level.WARNING, "flask credits sync --apply")
+    # Changed by hand: a command would have forgotten the price that doesn't fit any more.
+    (found,) = examined(synced_shop, "prices")["prices"]
+    assert (found.level, found.command) == (Level.ERROR, "flask credits sync --apply")
     assert found.found.startswith("pro: create price $81.00 (price_")
+
+
+def test_a_package_that_was_never_synced(own_shop: Host) -> None:
+    found = only(own_shop, "prices")
+    assert (found.level, found.command) == (Level.WARNING, "flask credits sync --apply")
+    assert "starter: create product, create price $10.00; standard: " in found.found
 
 
 def test_a_price_that_is_taken_away_at_stripe(synced_shop: Host, stripe: Sandbox) -> None:
     (row,) = synced_shop.rows(synced_shop.credits.Package, package_code="pro")
     price: Any = stripe.store.get("price", row["stripe_price_id"])
     stripe.store.save({**price, "active": False})
-    assert only(synced_shop, "prices").found == f"pro: activate price {price['id']}"
+    found = only(synced_shop, "prices")
+    assert (found.level, found.found) == (Level.ERROR, f"pro: activate price {price['id']}")
+
+
+def test_a_product_that_was_renamed_at_stripe(synced_shop: Host, stripe: Sandbox) -> None:
+    (row,) = synced_shop.rows(synced_shop.credits.Package, package_code="pro")
+    product: Any = stripe.store.get("product", row["stripe_product_id"])
+    stripe.store.save({**product, "name": "Cheap"})
+    found = only(synced_shop, "prices")
+    assert (found.level, found.found) == (Level.WARNING, 'pro: replace product\'s name "Cheap"')
+
+
+def test_a_package_that_cannot_be_synced(
+    synced_shop: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = [dataclasses.replace(plan, problem="why") for plan in plan_of(synced_shop)]
+    monkeypatch.setattr(packages, "plan_sync", lambda state: plans[:1])
+    found = only(synced_shop, "prices")
+    assert (found.level, found.found) == (Level.ERROR, "starter: why")
+
+
+def plan_of(host: Host) -> list[PackagePlan]:
+    with host.app.app_context():
+        return plan_sync(host.state)
