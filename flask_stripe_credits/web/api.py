@@ -25,6 +25,7 @@ from .openapi import openapi_document
 from .own_purchases import settled_purchase
 from .problems import register_error_handlers
 from .protection import exempt_from_host, refuse_cross_site
+from .writers import compile_writer
 
 LARGEST_PURCHASE_REQUEST = 4_096
 # Stripe's events are a few kilobytes; the largest with every field expanded stay far below.
@@ -33,12 +34,12 @@ LARGEST_EVENT = 512 * 1024
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
-_packages = schemas.PackageSchema(many=True)
+_write_packages = compile_writer(schemas.PackageSchema, schemas.PACKAGE_FIELDS)
 _purchase_request = schemas.PurchaseRequestSchema()
 _checkout = schemas.CheckoutSchema()
 _history_query = schemas.HistoryQuerySchema()
-_history = schemas.HistoryItemSchema(many=True)
-_detail = schemas.PurchaseDetailSchema()
+_write_history = compile_writer(schemas.HistoryItemSchema, schemas.HISTORY_FIELDS)
+_write_detail = compile_writer(schemas.PurchaseDetailSchema, schemas.HISTORY_FIELDS)
 
 
 def make_blueprint() -> Blueprint:
@@ -108,10 +109,11 @@ def packages() -> Response:
     if not state.settings.public_packages:
         current_user_id(state)
     rows = active_packages(state.db.session(), state.models)
-    response = _json(_packages.dump([schemas.package_fields(row) for row in rows]))
+    response = _json(_write_packages(rows))
     response.headers["Cache-Control"] = "private, no-cache"
     response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
-    response.make_conditional(request)
+    if "If-None-Match" in request.headers:
+        response.make_conditional(request)
     return response
 
 
@@ -154,7 +156,7 @@ def history() -> Response:
     user_id = current_user_id(state)
     query = _history_query.load(_single_values())
     rows, more = purchases_of(state.db.session(), state.models, user_id, **query)
-    response = _json(_history.dump([schemas.history_fields(row) for row in rows]))
+    response = _json(_write_history(rows))
     if more:
         after = urlencode({"limit": query["limit"], "after": str(rows[-1]["id"])})
         path = quote(request.script_root + request.path)
@@ -169,12 +171,14 @@ def purchase_detail(purchase_id: str) -> Response:
     purchase = settled_purchase(state, user_id, purchase_id)
     row = purchase.row
     open_now = row["status"] == "pending"
-    shown = schemas.history_fields(row) | {
+    shown = {
+        **row,
         "checkout_url": row["checkout_url"] if open_now else None,
         "expires_at": row["expires_at"] if open_now else None,
         "delivered": purchase.posted.is_delivered,
     }
-    return _json(_detail.dump(shown))
+    (written,) = _write_detail([shown])
+    return _json(written)
 
 
 def webhook() -> Response:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
 
-from ..money import Money
+from ..money import exponent
 
 PACKAGE_CODE = re.compile(r"[a-z0-9_-]{1,50}\Z")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,7}\Z", re.ASCII)
@@ -25,8 +25,8 @@ def utc(value: dt.datetime | None) -> str | None:
 
 
 def in_major_units(amount: int | None, currency: str) -> float | None:
-    """The guide's numbers: ``1000, "usd"`` is ``10.0``."""
-    return None if amount is None else float(Money(amount, currency).major)
+    """The guide's numbers: ``1000, "usd"`` is ``10.0``; the float that is nearest to it."""
+    return None if amount is None else amount / 10 ** exponent(currency)
 
 
 class UTC(fields.DateTime):
@@ -160,20 +160,16 @@ class ProblemSchema(Schema):
     stripe_request_id = fields.String()
 
 
-def package_fields(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of ``credit_packages`` in the names of :class:`PackageSchema`."""
-    usd = row["currency"] == "usd"
-    return {
-        **row,
-        "price_usd": in_major_units(row["unit_amount"], "usd") if usd else None,
-    }
+def price_usd(package: Mapping[str, Any]) -> float | None:
+    """A package's price in US dollars, None in another currency."""
+    usd = package["currency"] == "usd"
+    return in_major_units(package["unit_amount"], "usd") if usd else None
 
 
-def history_fields(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of ``credit_purchases`` in the names of :class:`HistoryItemSchema`."""
-    return {
-        **row,
-        "amount_paid": in_major_units(row["amount_paid"], row["currency"]),
-        "amount_refunded": in_major_units(row["amount_refunded"], row["currency"]),
-        "stripe_payment_id": row["stripe_payment_intent_id"],
-    }
+# What isn't a column, made from a row of ``credit_packages`` or of ``credit_purchases``.
+PACKAGE_FIELDS = {"price_usd": price_usd}
+HISTORY_FIELDS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "amount_paid": lambda row: in_major_units(row["amount_paid"], row["currency"]),
+    "amount_refunded": lambda row: in_major_units(row["amount_refunded"], row["currency"]),
+    "stripe_payment_id": lambda row: row["stripe_payment_intent_id"],
+}
