@@ -31,6 +31,8 @@ CHECKS = (
     Check("live_mode", "Live mode", going_live.live_mode),
     Check("receivers", "Receivers", receivers.receivers),
     Check("login", "Login", login.login),
+    Check("administrators", "Administrators", login.administrators),
+    Check("pages", "Pages", login.pages),
     Check("database", "Database", database.database),
     Check("tables", "Tables", database.tables, ("database",)),
     Check("packages", "Packages", packages.packages, ("tables",)),
@@ -48,5 +50,6 @@ CHECKS = (
     Check("paid_not_granted", "Paid purchases", money_waiting.paid_not_granted, ("tables",)),
     Check("undelivered", "Outbox", money_waiting.undelivered, ("tables",)),
     Check("failed_events", "Failed events", money_waiting.failed_events, ("tables",)),
+    Check("open_refunds", "Refunds", money_waiting.open_refunds, ("tables",)),
     Check("reviews", "Reviews", money_waiting.reviews, ("tables",)),
 )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from ..deadlines import run_within
 from ..errors import StripeCreditsError
 from ..logs import Log
 from .findings import Finding, Level, error, skipped
@@ -67,19 +67,14 @@ def examine(patient: Patient, checks: Sequence[Check]) -> Iterator[Line]:
 
 
 def _within(seconds: float, patient: Patient, check: Check) -> list[Finding]:
-    """Have the check run in a thread that may be left behind: a database can hang for minutes."""
-    found: list[Finding] = []
-
-    def run() -> None:
+    def run() -> list[Finding]:
         with patient.app.app_context():
-            found.extend(_findings(patient, check))
+            return _findings(patient, check)
 
-    thread = threading.Thread(target=run, name=f"doctor {check.id}", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
+    try:
+        return run_within(seconds, run) or [error("the check found nothing to say")]
+    except TimeoutError:
         return [error(f"no answer within {seconds:.0f} s")]
-    return found or [error("the check found nothing to say")]
 
 
 def _findings(patient: Patient, check: Check) -> list[Finding]:

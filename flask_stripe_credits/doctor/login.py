@@ -1,4 +1,4 @@
-"""Whether we can tell who is buying."""
+"""Whether we can tell who is asking, and what they may see."""
 
 from __future__ import annotations
 
@@ -27,3 +27,27 @@ def login(patient: Patient) -> Iterator[Finding]:
         )
     else:
         yield ok("users are told by Flask-Login")
+
+
+def administrators(patient: Patient) -> Iterator[Finding]:
+    """Who may use the routes for operators?"""
+    check = patient.state.callbacks.admin_check
+    if check is None:
+        yield ok("nobody: without @credits.admin_check the routes for operators answer 403")
+    else:
+        name = getattr(check, "__qualname__", type(check).__name__)
+        yield ok(f"told by {check.__module__}.{name}")
+
+
+def pages(patient: Patient) -> Iterator[Finding]:
+    """Can the ready-made pages be used, if they are on?"""
+    where = patient.state.settings.pages
+    if where is None:
+        yield ok("off: STRIPE_CREDITS_PAGES switches them on")
+    elif not patient.app.secret_key:
+        yield error(
+            f"on at {where}, and their forms need SECRET_KEY, which isn't set",
+            "set SECRET_KEY to a long random text that stays, then restart the app",
+        )
+    else:
+        yield ok(f"on at {where}")

@@ -10,7 +10,9 @@ import sqlalchemy as sa
 
 from ..config import Delivery
 from ..facts import Decision, PurchaseStatus, Verdict
+from ..money import Money
 from ..reading import reading
+from ..refunds import ended_requests
 from ..review_queue import count_waiting
 from .findings import Finding, error, ok, warning
 from .patient import Patient, ago
@@ -98,6 +100,30 @@ def undelivered(patient: Patient) -> Iterator[Finding]:
     if patient.state.settings.delivery is not Delivery.OUTBOX:
         advice = "they are from the time when STRIPE_CREDITS_DELIVERY was `outbox`"
     yield error(told, advice, patient.command("deliver"))
+
+
+def open_refunds(patient: Patient) -> Iterator[Finding]:
+    """Was a refund asked for, and isn't known to have been made or refused?"""
+    models = patient.state.models
+    requests, purchases = models.table(models.RefundRequest).c, models.table(models.Purchase).c
+    query = (
+        sa.select(requests.id, requests.amount, requests.purchase_id, purchases.currency)
+        .join_from(models.table(models.RefundRequest), models.table(models.Purchase))
+        .where(requests.stripe_refund_id.is_(None), requests.created_at < patient.overdue)
+        .order_by(requests.created_at)
+    )
+    with reading(patient.state) as connection:
+        unknown = connection.execute(query).all()
+        ended = ended_requests(connection, models, [one.purchase_id for one in unknown])
+    for one in (one for one in unknown if one.id not in ended):
+        amount = Money(one.amount, one.currency)
+        yield error(
+            f"nobody knows whether {amount} of purchase {one.purchase_id} went back",
+            "the same command goes on where it was, and pays nothing twice",
+            patient.command(f"refund {one.purchase_id} --amount {amount.major}"),
+        )
+    if ended.issuperset(one.id for one in unknown):
+        yield ok("every refund that was asked for was made or refused")
 
 
 def reviews(patient: Patient) -> Iterator[Finding]:

@@ -3,3 +3,4 @@
 from .making import RefundOutcome as RefundOutcome
 from .making import refund_purchase as refund_purchase
 from .requests import Refunded as Refunded
+from .requests import ended_requests as ended_requests

@@ -158,6 +158,17 @@ def _requests_of(
     return [_read(row, frozenset(acts.get(str(row["id"]), ()))) for row in rows]
 
 
+def ended_requests(
+    connection: sa.Connection, models: Models, purchase_ids: Sequence[uuid.UUID]
+) -> set[uuid.UUID]:
+    """Return which requests of these purchases Stripe refused, or an operator gave up."""
+    log = models.table(models.AuditLog).c
+    query = sa.select(log.details["request_id"].as_string()).where(
+        log.purchase_id.in_(purchase_ids), log.action.in_((REFUSED, GIVEN_UP))
+    )
+    return {uuid.UUID(id) for id in connection.scalars(query)}
+
+
 def _select(models: Models) -> sa.Select[Any]:
     requests, refunds = models.table(models.RefundRequest), models.table(models.Refund)
     made = refunds.c.stripe_refund_id == requests.c.stripe_refund_id

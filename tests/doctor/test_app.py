@@ -58,6 +58,22 @@ def test_login(sqlite_host: Host) -> None:
     assert only(sqlite_host, "login").found == "users are told by Flask-Login"
 
 
+def test_administrators(sqlite_host: Host) -> None:
+    assert only(sqlite_host, "administrators").found.startswith("nobody: ")
+    sqlite_host.credits.admin_check(test_administrators)
+    assert only(sqlite_host, "administrators").found.endswith(".test_administrators")
+
+
+def test_the_pages_need_a_secret_key(sqlite_url: str) -> None:
+    assert only(make_host(sqlite_url, tables=False), "pages").found.startswith("off: ")
+    host = make_host(sqlite_url, tables=False, STRIPE_CREDITS_PAGES="/credits")
+    assert only(host, "pages").found == "on at /credits"
+    host.app.secret_key = None
+    found = only(host, "pages")
+    assert found.level is Level.ERROR
+    assert "SECRET_KEY, which isn't set" in found.found
+
+
 @pytest.mark.parametrize(
     ("config", "levels", "told"),
     [

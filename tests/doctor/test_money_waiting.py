@@ -7,13 +7,23 @@ import pytest
 import sqlalchemy as sa
 
 from flask_stripe_credits.doctor import Level
+from flask_stripe_credits.errors import GatewayUnavailable, RefundRefused
+from flask_stripe_credits.sandbox import Sandbox
 
 from ..hosts import Host, make_host
 from ..payloads import checkout_session, event
+from ..refunds.buyers import REFUND, give_back, sold
 from .conftest import stamped
 from .examined import only
 
-CHECKS = ("last_webhook", "paid_not_granted", "undelivered", "failed_events", "reviews")
+CHECKS = (
+    "last_webhook",
+    "paid_not_granted",
+    "undelivered",
+    "failed_events",
+    "open_refunds",
+    "reviews",
+)
 TEN_MINUTES = dt.timedelta(minutes=10)
 
 
@@ -101,6 +111,36 @@ def test_what_waits_for_a_decision(shop: Host) -> None:
     found = only(shop, "reviews")
     assert (found.level, found.command) == (Level.WARNING, "flask credits review list")
     assert found.found == "waiting for a decision: 1 of the kind purchase"
+
+
+def test_a_refund_whose_answer_was_lost_is_gone_on_with(small_shop: Host, stripe: Sandbox) -> None:
+    shop = stamped(small_shop)
+    purchase = sold(shop, stripe)
+    for _ in range(3):
+        stripe.faults.next(REFUND, reset=True)
+    with pytest.raises(GatewayUnavailable):
+        give_back(shop, purchase, 400)
+    assert only(shop, "open_refunds").level is Level.OK
+    change(shop, shop.credits.RefundRequest, created_at=earlier())
+    found = only(shop, "open_refunds")
+    assert found.level is Level.ERROR
+    assert found.found == f"nobody knows whether $4.00 of purchase {purchase['id']} went back"
+    assert found.command == f"flask credits refund {purchase['id']} --amount 4.00"
+    result = shop.app.test_cli_runner().invoke(args=found.command.split()[1:])
+    assert result.exit_code == 0, result.output
+    assert only(shop, "open_refunds").level is Level.OK
+    assert shop.ledger() == [1000, -400]
+
+
+def test_a_refund_that_stripe_refused_has_ended(small_shop: Host, stripe: Sandbox) -> None:
+    shop = stamped(small_shop)
+    purchase = sold(shop, stripe)
+    stripe.faults.next(REFUND, status=400)
+    with pytest.raises(RefundRefused):
+        give_back(shop, purchase, 400)
+    change(shop, shop.credits.RefundRequest, created_at=earlier())
+    assert len(shop.rows(shop.credits.RefundRequest)) == 1
+    assert only(shop, "open_refunds").level is Level.OK
 
 
 def test_commands_say_that_live_data_is_meant(sqlite_url: str) -> None:
