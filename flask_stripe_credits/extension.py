@@ -36,7 +36,6 @@ from .signals import purchase_completed, purchase_restored, purchase_reversed
 from .snapshots import PurchaseSnapshot
 from .state import EXTENSION_KEY, AppState, Callbacks, current_state
 from .web.api import make_blueprint
-from .web.pages import make_pages
 
 log = Log(__name__)
 
@@ -135,6 +134,8 @@ class StripeCredits:
         )
         app.register_blueprint(make_blueprint(), url_prefix=settings.url_prefix)
         if settings.pages is not None:
+            from .web.pages import make_pages
+
             app.register_blueprint(make_pages(), url_prefix=settings.pages)
         register_commands(app)
         keep_out_of_host_migrations(app, self._known_db().metadata)
