@@ -16,15 +16,18 @@ Plot = Callable[[Story], None]
 OPERATOR = "demo-operator"
 _RECONCILED = "reconcile, demo data"
 _DECIDED_AFTER_DAYS = 12
+_FEW = 2_000
 
 
-def choose_plot(random: random.Random, left: int) -> Plot:
+def choose_plot(random: random.Random, left: int, count: int) -> Plot:
     """Choose what becomes of a purchase.
 
-    :param left: how many come after it. The last ones also show what is soon over, however
-        few there are in all.
+    :param left: how many of ``count`` come after it. Some of the last day or two show what is
+        soon over, however few or many there are in all.
     """
-    return _LAST.get(left) or random.choices(_PLOTS, _WEIGHTS)[0]
+    spread = max(count // _FEW, 1)
+    plot = _LAST.get(left // spread) if left % spread == 0 else None
+    return plot or random.choices(_PLOTS, _WEIGHTS)[0]
 
 
 def _abandoned(story: Story) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from .assets import asset
+from .dashboard import add_dashboard
 from .errors import register_error_pages
 from .headers import protect_answer
 from .history import history, history_csv
@@ -31,6 +32,7 @@ def make_pages() -> Blueprint:
         ("/static/<path:filename>", asset, "GET"),
     ):
         pages.add_url_rule(rule, view_func=view, methods=[method], strict_slashes=False)
+    add_dashboard(pages)
     pages.context_processor(template_tools)
     pages.after_request(protect_answer)
     register_error_pages(pages)

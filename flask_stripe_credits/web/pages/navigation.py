@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flask import request, url_for
 
+from .dashboard import is_administrator
 from .texts import text
 
 
@@ -20,9 +21,13 @@ class Link:
 
 def navigation() -> list[Link]:
     """The pages that the reader may open, in order."""
-    return [_link(text("Buy credits"), "shop"), _link(text("Purchases"), "history")]
+    links = [_link(text("Buy credits"), "shop"), _link(text("Purchases"), "history")]
+    if is_administrator():
+        links.append(_link(text("Dashboard"), "dashboard"))
+    return links
 
 
 def _link(label: str, view: str) -> Link:
     endpoint = f"stripe_credits_pages.{view}"
-    return Link(label, url_for(endpoint), request.endpoint == endpoint)
+    here = (request.endpoint or "").removeprefix("stripe_credits_pages.")
+    return Link(label, url_for(endpoint), here.partition("_")[0] == view)

@@ -1,0 +1,33 @@
+"""What a button came to, told on the page that follows. Kept in the session, not the address:
+nobody can make a link that claims something was done."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flask import session
+
+_KEY = "_stripe_credits_message"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A sentence.
+
+    :ivar tone: ``good``, ``wait`` or ``bad``.
+    """
+
+    text: str
+    tone: str = "good"
+
+
+def leave_message(text: str, tone: str = "good") -> None:
+    """Have the next page say ``text``."""
+    session[_KEY] = asdict(Message(text, tone))
+
+
+def take_message() -> Message | None:
+    """The message that was left, which isn't told again."""
+    found: dict[str, Any] | None = session.pop(_KEY, None)
+    return None if found is None else Message(**found)

@@ -1,0 +1,93 @@
+"""One purchase: what is known of it, all that happened, and what can be done."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import cast
+
+import sqlalchemy as sa
+from flask import render_template
+from werkzeug.exceptions import NotFound
+
+from ....facts import PurchaseStatus, Reversals, Row
+from ....models import Models
+from ....reading import reading
+from ....state import AppState, current_state
+from ....timeline import Entry, timeline_of
+from . import words
+from .messages import take_message
+
+_TONES = {"refund": "accent", "dispute": "bad", "grant": "good", "request": "accent"}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A purchase with what went back of its payment, and the credits that are posted for it."""
+
+    row: Row
+    reversals: Reversals
+    posted: int
+
+    @property
+    def refundable(self) -> int:
+        """Minor units that can still be refunded."""
+        paid: int = self.row["amount_paid"] or 0
+        if self.row["stripe_payment_intent_id"] is None:
+            return 0
+        return max(paid - self.reversals.refunded, 0)
+
+    @property
+    def is_undecided(self) -> bool:
+        return bool(self.row["status"] == PurchaseStatus.REVIEW)
+
+
+def read_known(connection: sa.Connection, state: AppState, purchase_id: uuid.UUID) -> Known:
+    """Read one purchase.
+
+    :raises werkzeug.exceptions.NotFound: there is none of this id.
+    """
+    row = _row(connection, state.models, purchase_id)
+    sums = connection.execute(
+        state.statements(connection.dialect.name).read_sums,
+        {
+            "purchase_id": purchase_id,
+            "payment_intent_id": row["stripe_payment_intent_id"],
+            "currency": row["currency"],
+        },
+    ).one()
+    return Known(row, Reversals(sums.refunded, sums.disputed), sums.posted)
+
+
+def _row(connection: sa.Connection, models: Models, purchase_id: uuid.UUID) -> Row:
+    table = models.table(models.Purchase)
+    found = connection.execute(sa.select(table).where(table.c.id == purchase_id)).mappings().first()
+    if found is None:
+        raise NotFound
+    return cast(Row, found)
+
+
+def purchase(actor: str, purchase_id: uuid.UUID) -> str:
+    """The page of one purchase."""
+    state = current_state()
+    with reading(state) as connection:
+        known = read_known(connection, state, purchase_id)
+        entries = timeline_of(connection, state.models, purchase_id)
+    return render_template(
+        "flask_stripe_credits/dashboard/purchase.html",
+        known=known,
+        purchase=known.row,
+        entries=entries,
+        message=take_message(),
+        tone_of=tone_of,
+        words=words,
+    )
+
+
+def tone_of(entry: Entry) -> str:
+    """The tone of an entry's dot."""
+    if entry.kind == "grant" and entry.details["credits"] < 0:
+        return "bad"
+    if entry.kind == "event":
+        return words.verdict_tone(entry.details["verdict"])
+    return _TONES.get(entry.kind, "quiet")
