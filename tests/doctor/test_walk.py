@@ -6,15 +6,18 @@ The tables of :file:`docs/how-to/troubleshoot.md` name the same faults.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from flask_stripe_credits.doctor import CHECKS
 from flask_stripe_credits.errors import ConfigurationError
 from flask_stripe_credits.sandbox import Sandbox
 
+from ..docs.pages import codes, sections, tables
 from ..payloads import new_api_key, new_secret
 from .fresh_host import FreshHost
 
@@ -109,6 +112,7 @@ class Fault:
     :ivar buyer: what a buyer is answered who asks for a checkout; None: 201.
     :ivar event: what Stripe is answered that tells of a payment; None: it doesn't tell.
     :ivar logged: the event of the line in the log that comes of it.
+    :ivar alert: what of the shipped alerts fires, if it stays so.
     """
 
     name: str
@@ -120,6 +124,7 @@ class Fault:
     buyer: int = 201
     event: int | None = 200
     logged: str | None = None
+    alert: str | None = None
 
 
 def at_stripe(host: FreshHost, method: str, path: str, **form: str) -> None:
@@ -194,6 +199,7 @@ FAULTS = [
         "isn't in STRIPE_WEBHOOK_SECRET_CREDITS",
         event=400,
         logged="webhook_unsigned",
+        alert="StripeCreditsWebhookFailures",
     ),
     Fault(
         "the app wasn't restarted with the new webhook secret",
@@ -204,6 +210,7 @@ FAULTS = [
         mend=FreshHost.restart,
         event=400,
         logged="webhook_unsigned",
+        alert="StripeCreditsWebhookFailures",
     ),
     Fault(
         "the webhook secret is a placeholder",
@@ -214,6 +221,7 @@ FAULTS = [
         mend=commands(),
         event=503,
         logged="setting_unusable",
+        alert="StripeCreditsWebhookFailures",
     ),
     Fault(
         "the endpoint was deleted",
@@ -222,6 +230,7 @@ FAULTS = [
         "error",
         "Stripe has no endpoint for",
         event=None,
+        alert="StripeCreditsWebhooksMissing",
     ),
     Fault(
         "the endpoint was disabled",
@@ -230,6 +239,7 @@ FAULTS = [
         "error",
         "it is disabled",
         event=None,
+        alert="StripeCreditsWebhooksMissing",
     ),
     Fault(
         "the endpoint sends other events",
@@ -238,6 +248,7 @@ FAULTS = [
         "error",
         "it doesn't send charge.dispute.closed",
         event=None,
+        alert="StripeCreditsWebhooksMissing",
     ),
     Fault(
         "a price was archived at Stripe",
@@ -247,6 +258,7 @@ FAULTS = [
         "starter: activate price price_",
         buyer=502,
         logged="stripe_rejected",
+        alert="StripeCreditsStripeErrors",
     ),
     Fault(
         "a package's price was changed",
@@ -264,6 +276,7 @@ FAULTS = [
         mend=source("def book(", "@credits.on_grant\ndef book("),
         event=503,
         logged="receiver_missing",
+        alert="StripeCreditsAllocationErrors",
     ),
     Fault(
         "only purchases have a receiver",
@@ -292,6 +305,7 @@ FAULTS = [
         buyer=503,
         event=503,
         logged="webhook_failed",
+        alert="StripeCreditsDatabaseDown",
     ),
     Fault(
         "the tables are behind",
@@ -301,6 +315,7 @@ FAULTS = [
         "the credit tables are at revision 0001, the newest is ",
         event=503,
         logged="fulfillment_failed",
+        alert="StripeCreditsAllocationErrors",
     ),
     Fault(
         "the key is of the other mode",
@@ -311,6 +326,7 @@ FAULTS = [
         mend=back_to_a_test_key,
         buyer=503,
         logged="stripe_key_refused",
+        alert="StripeCreditsStripeErrors",
     ),
     Fault(
         "Stripe can't be reached",
@@ -321,6 +337,7 @@ FAULTS = [
         mend=lambda host: settings(STRIPE_CREDITS_API_BASE=host.sandbox.url)(host),
         buyer=503,
         logged="stripe_unavailable",
+        alert="StripeCreditsStripeErrors",
     ),
     Fault(
         "the base URL is missing",
@@ -339,6 +356,7 @@ FAULTS = [
         "answered 502",
         mend=FreshHost.start,
         event=502,
+        alert="StripeCreditsMetricsMissing",
     ),
     # The sandbox's clock can't be put back: nothing comes after this.
     Fault(
@@ -350,6 +368,7 @@ FAULTS = [
         mend=lambda host: None,
         event=400,
         logged="webhook_unsigned",
+        alert="StripeCreditsWebhookFailures",
     ),
 ]
 
@@ -379,6 +398,33 @@ def test_what_breaks_is_told_and_mended(
     assert host.status_of(opened["purchase_id"]) == "completed"
     assert host.balance() == balance + 1000
     host.assert_invariants()
+
+
+def test_the_page_names_the_same_faults() -> None:
+    rows = next(tables(sections("how-to/troubleshoot.md")["What breaks, and what tells"]))
+    assert rows[1:] == [
+        [
+            fault.name,
+            f"`{fault.check}`",
+            f"`{fault.logged}`" if fault.logged else "",
+            f"`{fault.alert}`" if fault.alert else "",
+        ]
+        for fault in FAULTS
+    ]
+
+
+def test_every_symptom_leads_to_a_command_that_is_there(healthy: FreshHost) -> None:
+    (rows,) = tables(sections("how-to/troubleshoot.md")["From a symptom to a command"])
+    runner = healthy.load().test_cli_runner()
+    for _, ask, then in rows[1:]:
+        for command in codes(ask + then):
+            if command.startswith("flask "):
+                words = shlex.split(command.replace(" ID", ""))[1:]
+                told = runner.invoke(args=[*(w for w in words if w[0] != "-"), "--help"])
+                assert told.exit_code == 0, command
+                assert all(word in told.output for word in words if word[0] == "-"), command
+        if ask.startswith("`flask credits doctor`:"):
+            assert set(codes(ask)[1:]) <= {check.id for check in CHECKS}, ask
 
 
 def test_keys_of_different_modes_keep_the_app_from_starting(healthy: FreshHost) -> None:
