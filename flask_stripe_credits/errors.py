@@ -234,6 +234,10 @@ class RefundRefused(StripeCreditsError):
     """Money can't be given back as asked; nothing went back."""
 
 
+class ReplayRefused(StripeCreditsError):
+    """An event can't be replayed; nothing was done. Says what to do instead."""
+
+
 class WebhookError(StripeCreditsError):
     """A webhook delivery that can't be taken."""
 

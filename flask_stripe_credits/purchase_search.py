@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from .errors import InvalidFilter
 from .facts import PurchaseStatus, Row
 from .models import LONGEST_USER_ID, Models
-from .stripe_objects import parse_uuid
+from .stripe_objects import is_stripe_id, parse_uuid
 
 COLUMNS = (
     "id",
@@ -40,7 +40,6 @@ COLUMNS = (
 LONGEST_TEXT = 255
 
 _OF_A_CHECKOUT = re.compile(r"(cs_(test|live)|pi)_[A-Za-z0-9_]{8,}\Z")
-_STRIPE_ID = re.compile(r"[A-Za-z0-9_]{1,255}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ def find_purchase(connection: sa.Connection, models: Models, reference: str) -> 
     purchase_id = parse_uuid(reference.lower())
     if purchase_id is not None:
         lookups = _by_our_ids(models, purchase_id)
-    elif _STRIPE_ID.match(reference):
+    elif is_stripe_id(reference):
         lookups = _by_stripes_ids(models, reference)
     else:
         return None

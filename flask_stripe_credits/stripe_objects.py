@@ -380,6 +380,11 @@ def parse_uuid(value: object) -> uuid.UUID | None:
     return uuid.UUID(value) if isinstance(value, str) and _UUID.match(value) else None
 
 
+def is_stripe_id(text: str) -> bool:
+    """Whether this could be an id of Stripe's."""
+    return _STRIPE_ID.match(text) is not None
+
+
 def stripe_id(payload: Mapping[str, Any], key: str) -> str:
     """Return one of Stripe's ids.
 

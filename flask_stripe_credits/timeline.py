@@ -117,7 +117,7 @@ def _request(request: Row, currency: str) -> Entry:
 def _event(event: Row) -> Entry:
     title = f"{event['type']}: {event['verdict']}"
     if event["attempts"] > 1:
-        title += f" after {event['attempts']} deliveries"
+        title += f" after {event['attempts']} attempts"
     names = "stripe_event_id type object_id verdict attempts error_class api_version".split()
     details = plain(event, *names, "created", "updated_at")
     return Entry(event["received_at"], "event", title, details, "stripe")

@@ -74,6 +74,9 @@ CALLS: dict[str, Callable[[Gateway], object]] = {
     "create_refund": lambda g: g.create_refund(
         {"payment_intent": "pi_1", "amount": 1}, idempotency_key="k"
     ),
+    "find_event": lambda g: g.find_event("evt_1"),
+    "page_events": lambda g: g.page_events(since=SINCE, types=["refund.created"]),
+    "find_object_of": lambda g: g.find_object_of("refund.created", "re_1"),
     "list_refunds_of": lambda g: g.list_refunds_of("pi_1"),
     "ask": lambda g: g.ask("/v1/account"),
     "ask_to_change": lambda g: g.ask_to_change("/v1/refunds/re_none"),

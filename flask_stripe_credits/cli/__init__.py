@@ -19,6 +19,7 @@ _COMMANDS = {
     "purge": "purge.purge_command",
     "reconcile": "reconcile.reconcile_command",
     "refund": "refund.refund_command",
+    "replay": "replay.replay_command",
     "review": "review.review_group",
     "sandbox": "sandbox.sandbox",
     "stats": "stats.stats_command",

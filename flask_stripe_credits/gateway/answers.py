@@ -8,10 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ..errors import GatewayRejected, MalformedEvent
-from ..stripe_objects import CheckoutSession, Dispute, Price, Product, Refund, WebhookEndpoint
+from ..stripe_objects import (
+    CheckoutSession,
+    Dispute,
+    Event,
+    Price,
+    Product,
+    Refund,
+    WebhookEndpoint,
+)
 
-Entry = TypeVar("Entry", CheckoutSession, Dispute, Price, Product, Refund, WebhookEndpoint)
-Listed = TypeVar("Listed", CheckoutSession, Dispute, Refund, WebhookEndpoint)
+Entry = TypeVar("Entry", CheckoutSession, Dispute, Event, Price, Product, Refund, WebhookEndpoint)
+Listed = TypeVar("Listed", CheckoutSession, Dispute, Event, Refund, WebhookEndpoint)
 
 
 @dataclass(frozen=True, slots=True)

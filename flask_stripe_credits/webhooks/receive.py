@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import sqlalchemy as sa
 
@@ -15,7 +16,7 @@ from ..errors import (
     StripeCreditsError,
     WebhookError,
 )
-from ..facts import Recorded, Verdict
+from ..facts import IGNORED, Recorded, Verdict
 from ..fulfillment import settle
 from ..logs import Log
 from ..measurements import WebhookOutcome
@@ -83,20 +84,33 @@ def _measure(state: AppState, events: list[Event], outcome: WebhookOutcome, seco
 def _receive(state: AppState, body: bytes, signature: str | None, events: list[Event]) -> Verdict:
     event = _verified_event(state, body, signature)
     events.append(event)
+    return take_event(state, event).verdict
+
+
+def take_event(
+    state: AppState, event: Event, also: Callable[[UnitOfWork, Recorded], None] | None = None
+) -> Recorded:
+    """Do what an event says that is known to be Stripe's. Commits; safe to repeat, in any order.
+
+    :param also: writes more into the same transaction, last.
+    :raises MalformedEvent, FulfillmentError, DatabaseBusy, GatewayError: as :func:`receive`.
+    """
     handler = HANDLERS.get(event.type)
     if handler is None:
         _tell_host(event)
-        return Verdict.IGNORED
+        return IGNORED
     if not _is_about_us(state, event):
-        return Verdict.IGNORED
+        return IGNORED
 
     def finish(uow: UnitOfWork, recorded: Recorded) -> None:
         if recorded.purchase_id is not None or recorded.verdict is Verdict.ORPHAN:
             record_event(uow, event, recorded.verdict, recorded.purchase_id)
+        if also is not None:
+            also(uow, recorded)
 
     try:
         record = handler(state, event)
-        return settle(state, record, cause=event.id, finish=finish).verdict
+        return settle(state, record, cause=event.id, finish=finish)
     except MalformedEvent as error:
         _log_malformed(error)
         raise
