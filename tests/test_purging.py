@@ -302,12 +302,16 @@ def test_C27_beside_webhooks_nobody_hangs_and_nothing_is_granted_twice(
     threads = [threading.Thread(target=deliver, args=(part,)) for part in (old[::-1], new)]
     for thread in threads:
         thread.start()
-    barrier.wait()
-    (told,) = applied(host)
+    before = dt.datetime.now(dt.UTC) - dt.timedelta(days=100)
+    with host.app.app_context():
+        batches = purging.purge(host.state, before, actor="ann")
+        deleted = next(batches)
+        barrier.wait()
+        deleted += sum(batches)
     for thread in threads:
         thread.join()
     assert answers == [200] * 40
-    assert not told.startswith("0 deleted")
+    assert 3 <= deleted <= 30
     assert host.ledger() == [1000] * 40
     # Each is there unless it was purged after its last delivery.
     assert {one["id"] for one in new} <= inbox(host)
