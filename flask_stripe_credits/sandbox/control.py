@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -82,6 +83,7 @@ class Sandbox(Acts):
         :raises AddressUnusable: when it can't be bound.
         """
         self._server = Server(self.app, self.clock, host, port)
+        self._world = replace(self._world, url=self._server.url)
         if deliver:
             self.courier.start()
         return self

@@ -40,9 +40,10 @@ def make_token() -> str:
         from flask_wtf.csrf import generate_csrf
 
         return str(generate_csrf())
+    serializer = _serializer()
     if _NONCE not in session:
         session[_NONCE] = secrets.token_urlsafe(16)
-    return _serializer().dumps([session[_NONCE], current_user_id(current_state())])
+    return str(serializer.dumps([session[_NONCE], current_user_id(current_state())]))
 
 
 def check_token() -> None:

@@ -38,13 +38,13 @@ def receipt(purchase_id: str) -> Response:
         )
         detail = text("The receipt can't be fetched right now. Please try again in a minute.")
         return page_of_words(503, text("Just a moment"), detail)
-    if not url or not _is_stripes(url, state.settings):
+    if not url or not is_stripes(url, state.settings):
         detail = text("Stripe has no receipt for this purchase.")
         return page_of_words(404, text("No receipt"), detail)
     return redirect(url, 303)
 
 
-def _is_stripes(url: str, settings: Settings) -> bool:
+def is_stripes(url: str, settings: Settings) -> bool:
     """Whether ``url`` leads to Stripe, or to the sandbox that stands in for it."""
     origin = origin_of(url)
     if origin is None:
