@@ -143,7 +143,7 @@ def _unheard(story: Story) -> None:
     at = _paid_at(story)
     if at is not None:
         session_id = story.row["stripe_checkout_session_id"]
-        failed = {"error_class": "ReceiverFailed", "attempts": 3}
+        failed = {"error_class": "ReceiverFailed", "attempts": 3, "purchase_id": None}
         story.hear(at, "checkout.session.completed", session_id, Verdict.FAILED, **failed)
 
 

@@ -232,9 +232,12 @@ def _written_by(models: Models) -> tuple[type[Any], ...]:
 def _purge(uow: UnitOfWork) -> int:
     models, whose = uow.models, ids_of()
     table, purchases = models.table, models.table(models.Purchase)
-    about = (models.Grant, models.WebhookEvent, models.AuditLog, models.RefundRequest)
-    for rows in map(table, about):
+    for rows in map(table, (models.Grant, models.AuditLog, models.RefundRequest)):
         uow.execute(sa.delete(rows).where(rows.c.purchase_id.between(*whose)))
+    events = table(models.WebhookEvent)
+    told = events.c.stripe_event_id.startswith(f"evt_{MARK}", autoescape=True)
+    # An event that failed names no purchase; one that an operator had replayed may be Stripe's.
+    uow.execute(sa.delete(events).where(sa.or_(told, events.c.purchase_id.between(*whose))))
     for rows in map(table, (models.Refund, models.Dispute, models.Payment)):
         made_up = rows.c.stripe_payment_intent_id.startswith(f"pi_{MARK}", autoescape=True)
         uow.execute(sa.delete(rows).where(made_up))

@@ -27,6 +27,7 @@ def year(shop: Shop) -> dict[str, Any]:
 def pages(shop: Shop, year: dict[str, Any]) -> list[str]:
     (waiting, *_) = shop.host.purchases(status="review")
     (paid, *_) = shop.host.purchases(status="completed")
+    (event, *_) = shop.host.rows(shop.host.credits.WebhookEvent, verdict="failed")
     return [
         "?range=12m",
         "?from=2001-01-01&to=2001-01-02",
@@ -38,6 +39,7 @@ def pages(shop: Shop, year: dict[str, Any]) -> list[str]:
         f"/purchases/{paid['id']}/refund?amount=much",
         "/reviews",
         f"/reviews/{waiting['id']}/accept",
+        f"/events/{event['stripe_event_id']}/replay",
     ]
 
 

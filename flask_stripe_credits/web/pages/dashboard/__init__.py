@@ -11,6 +11,7 @@ from .overview import overview
 from .purchase import purchase
 from .purchases import purchases
 from .refund import refund
+from .replay import replay
 
 __all__ = ["add_dashboard", "is_administrator"]
 
@@ -20,6 +21,7 @@ def add_dashboard(pages: Blueprint) -> None:
     add_page(pages, "", "", overview)
     add_page(pages, "/purchases.csv", "export", export)
     add_page(pages, "/purchases/<uuid:purchase_id>/refund", "refund", refund, "GET", "POST")
+    add_page(pages, "/events/<event_id>/replay", "replay", replay, "GET", "POST")
     add_page(pages, "/reviews", "reviews", waiting_list)
     add_page(pages, "/reviews/<target>/<decision>", "decide", decide, "GET", "POST")
     add_page(pages, "/purchases", "purchases", purchases)

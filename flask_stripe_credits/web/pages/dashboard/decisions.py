@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
 from .... import reviews
-from ....errors import GatewayError, NotConfigured, ReviewError
+from ....errors import FulfillmentError, GatewayError, NotConfigured, ReviewError
 from ....facts import Ruling
 from ....logs import Log
 from ....reading import reading
@@ -18,6 +18,7 @@ from ..formats import number
 from ..texts import text
 from .messages import leave_message, take_message
 from .purchase import Known, read_known
+from .replay import failed_events
 
 log = Log(__name__)
 
@@ -26,10 +27,14 @@ LONGEST_REASON = 1_000
 
 
 def waiting_list(actor: str) -> str:
-    """Everything that waits for an operator."""
+    """Everything that waits for an operator, and the events that failed."""
+    state = current_state()
+    with reading(state) as connection:
+        failed = failed_events(connection, state.models)
     return render_template(
         "flask_stripe_credits/dashboard/reviews.html",
-        waiting=list(waiting(current_state())),
+        waiting=list(waiting(state)),
+        failed=failed,
         message=take_message(),
     )
 
@@ -89,7 +94,7 @@ def _decide(state: AppState, found: Waiting, decision: str, ruling: Ruling) -> R
         outcome = _DECIDE[decision](state, found.id, ruling)
     except ReviewError as error:
         leave_message(text("Nothing was changed: %(reason)s.", reason=error), "bad")
-    except (GatewayError, NotConfigured) as error:
+    except (GatewayError, NotConfigured, FulfillmentError) as error:
         log.warning(
             "act_failed",
             "%s of %s by %s failed: %s",
@@ -99,7 +104,7 @@ def _decide(state: AppState, found: Waiting, decision: str, ruling: Ruling) -> R
             error,
             purchase_id=found.purchase_id,
         )
-        leave_message(text("Stripe couldn't be asked, so nothing was changed. Try again."), "bad")
+        leave_message(text("Nothing was changed: %(reason)s. Try again.", reason=error), "bad")
     else:
         _tell(outcome, decision)
     return redirect(_back(found), 303)

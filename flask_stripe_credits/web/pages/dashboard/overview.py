@@ -143,7 +143,8 @@ def concerns(found: Figures) -> Iterator[Concern]:
                 "%(count)s events of Stripe's failed and weren't handled since",
                 failed,
                 count=f"{failed:,}",
-            )
+            ),
+            url_for("stripe_credits_pages.dashboard_reviews"),
         )
     grants = found.undelivered.grants
     if grants:
