@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import textwrap
 from collections import Counter
+from collections.abc import Sequence
 
 import click
 from flask.cli import with_appcontext
@@ -45,15 +49,18 @@ def doctor_command(url: str | None, as_json: bool) -> None:
         raise click.ClickException(str(error)) from None
     if not as_json:
         click.echo(_introduction(state))
-    counts: Counter[Level] = Counter()
     where = None if url is None else address(state, url, plain=True)
     patient = Patient(current_app_object(), state, where)
+    tell = _as_json if as_json else _as_text
+    lines = []
     # What the checks provoke they say themselves.
     with all_quiet_but("doctor"):
         for line in examine(patient, CHECKS):
-            counts[line.finding.level] += 1
-            click.echo(_as_json(line) if as_json else _as_text(line))
-    click.echo(_summary_as_json(counts) if as_json else _summary(counts))
+            lines.append(line)
+            if as_json or line.finding.level is not Level.SKIPPED:
+                click.echo(tell(line))
+    counts = Counter(line.finding.level for line in lines)
+    click.echo(_summary_as_json(counts) if as_json else _summary(lines, counts))
     for level, code in _EXIT_CODES.items():
         if counts[level]:
             raise SystemExit(code)
@@ -70,13 +77,29 @@ def _introduction(state: AppState) -> str:
 
 def _as_text(line: Line) -> str:
     finding, id = line.finding, line.check.id
-    level = click.style(f"{finding.level:<{_LEVEL_WIDTH}}", fg=_COLOURS[finding.level])
-    lines = [f"{level}  {id:<{_ID_WIDTH}}  {finding.found}"]
+    lines = _wrapped(f"{finding.level:<{_LEVEL_WIDTH}}  {id:<{_ID_WIDTH}}  {finding.found}")
+    coloured = click.style(finding.level, fg=_COLOURS[finding.level])
+    lines = coloured + lines.removeprefix(finding.level)
     if finding.advice is not None:
-        lines.append(f"{_INDENT}{finding.advice}")
+        lines += "\n" + _wrapped(f"{_INDENT}{finding.advice}")
     if finding.command is not None:
-        lines.append(f"{_INDENT}$ {finding.command}")
-    return "\n".join(lines)
+        lines += f"\n{_INDENT}$ {finding.command}"
+    return lines
+
+
+def _wrapped(text: str) -> str:
+    """Wrap for a terminal; what reads a file or a pipe is better off with whole lines."""
+    if not sys.stdout.isatty():
+        return text
+    return textwrap.fill(
+        text,
+        max(shutil.get_terminal_size().columns, 2 * len(_INDENT)),
+        subsequent_indent=_INDENT,
+        drop_whitespace=True,
+        replace_whitespace=False,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _as_json(line: Line) -> str:
@@ -97,8 +120,15 @@ def _counts(counts: Counter[Level]) -> dict[str, int]:
     return {level: counts[level] for level in Level}
 
 
-def _summary(counts: Counter[Level]) -> str:
-    return ", ".join(f"{count} {level}" for level, count in _counts(counts).items())
+def _summary(lines: Sequence[Line], counts: Counter[Level]) -> str:
+    """What was skipped, in a line for each reason, and how many of what."""
+    skipped: dict[str, list[str]] = {}
+    for line in lines:
+        if line.finding.level is Level.SKIPPED:
+            skipped.setdefault(line.finding.found, []).append(line.check.id)
+    told = [f"{Level.SKIPPED}  {', '.join(ids)}: {why}" for why, ids in skipped.items()]
+    told.append(", ".join(f"{count} {level}" for level, count in _counts(counts).items()))
+    return "\n".join(map(_wrapped, told))
 
 
 def _summary_as_json(counts: Counter[Level]) -> str:

@@ -42,7 +42,7 @@ def at_stripe(patient: Patient) -> Iterator[Finding]:
     if not found:
         yield _missing(patient, url, endpoints)
         return
-    findings = [*_differences(patient, found[0], url), *_secret(patient, found)]
+    findings = [*_differences(patient, found[0], url), *_secrets(patient, found)]
     yield from findings or [ok(f"{found[0].id} sends what is handled to {url}")]
 
 
@@ -73,24 +73,33 @@ def _differences(patient: Patient, endpoint: WebhookEndpoint, url: str) -> Itera
             yield warning(told, "untick them in the Dashboard: each costs an answer")
 
 
-def _secret(patient: Patient, found: list[WebhookEndpoint]) -> Iterator[Finding]:
+def _secrets(patient: Patient, found: list[WebhookEndpoint]) -> Iterator[Finding]:
     """Stripe never tells a secret again; what `webhook create` left there is its fingerprint."""
-    for endpoint in found:
-        marked = endpoint.secret_fingerprint is not None
-        if marked and secret_of(endpoint, patient.state.settings.webhook_secrets) is None:
-            yield error(
-                f"the secret of {endpoint.id} isn't in {WEBHOOK_SECRET}",
-                "put the one in that was handed over, and restart the app; if it is lost, make "
-                "another one",
-                patient.command("webhook rotate --write-env .env"),
-            )
-    if len(found) > 1:
+    newest, *older = found
+    if _is_known(patient, newest) is False:
+        told = f"the secret of {newest.id} isn't in {WEBHOOK_SECRET}"
+        use = f"put the one that was handed over into {WEBHOOK_SECRET}, and restart the app"
+        lost = patient.command("webhook rotate --write-env .env" + (" --again" if older else ""))
+        if older:
+            yield error(f"{told}: a rotation was begun", f"{use}; if it is lost: `{lost}`")
+            return
+        yield error(told, f"{use}; if it is lost, this makes another one", lost)
+    if older:
+        unknown = [one.id for one in older if _is_known(patient, one) is False]
+        gone = f", and the secret of {unknown[0]} isn't configured any more" if unknown else ""
         yield warning(
-            f"{len(found)} endpoints have this address: every event comes {len(found)} times, "
-            "which moves no credit twice",
-            "a rotation under way ends when every app was restarted with the new secret",
+            f"{len(found)} endpoints have this address, so that every event comes {len(found)} "
+            f"times, which moves no credit twice{gone}",
+            "a rotation ends when the app was restarted with the new secret",
             patient.command("webhook rotate --finish"),
         )
+
+
+def _is_known(patient: Patient, endpoint: WebhookEndpoint) -> bool | None:
+    """Whether the endpoint's secret is configured; None when nobody can tell."""
+    if endpoint.secret_fingerprint is None:
+        return None
+    return secret_of(endpoint, patient.state.settings.webhook_secrets) is not None
 
 
 def running_app(patient: Patient) -> Iterator[Finding]:

@@ -29,7 +29,8 @@ def versions(patient: Patient) -> Iterator[Finding]:
 def live_mode(patient: Patient) -> Iterator[Finding]:
     """Is this a place for real money?"""
     if not patient.livemode:
-        yield ok("a test key: no real money moves")
+        known = patient.state.settings.livemode is not None
+        yield ok("a test key: no real money moves" if known else "no key: no money moves")
         return
     found = list(_not_for_money(patient))
     yield from found

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,6 +31,11 @@ def test_an_error_is_exit_code_1_and_commands_begin_with_a_dollar(sqlite_url: st
     assert lines[0] == "Stripe in test mode, site local. The doctor only looks."
     assert re.findall(r"^ +\$ (.+)$", result.output, re.MULTILINE) == ["flask credits db upgrade"]
     assert "error    tables" in result.output
+    gathered = [line for line in lines if line.startswith("skipped")]
+    assert any(
+        line.startswith("skipped  packages, prices, ") and line.endswith("because of tables")
+        for line in gathered
+    )
     assert re.fullmatch(r"\d+ ok, \d+ warning, \d+ error, \d+ skipped", lines[-1])
 
 
@@ -100,3 +106,18 @@ def test_an_address_that_is_not_the_webhooks_is_refused(sqlite_url: str, url: st
     assert result.exit_code == 1
     assert url in result.stderr
     assert "versions" not in result.output
+
+
+def test_lines_are_wrapped_on_a_terminal_and_commands_never(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("flask_stripe_credits.cli.doctor.sys", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    host = fresh(sqlite_url, STRIPE_SECRET_KEY=None)
+    lines = doctor(host).output.splitlines()
+    # A path is never broken.
+    assert [line for line in lines if len(line) > 80 and "/" not in line] == []
+    assert lines[3].startswith("error    secret_key           STRIPE_SECRET_KEY isn't set")
+    assert re.match(r" {31}set STRIPE_SECRET_KEY to", lines[4])
+    assert any(re.fullmatch(r" {31}\$ flask credits db upgrade", line) for line in lines)

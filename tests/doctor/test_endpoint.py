@@ -36,6 +36,10 @@ def add_endpoint(sandbox: Sandbox, **changes: Any) -> str:
     return str(endpoint["id"])
 
 
+def mark_of(secret: str) -> dict[str, str]:
+    return {"secret_fingerprint": fingerprint(Secret(secret))}
+
+
 def test_nobody_says_where_the_app_is(new_shop: NewShop) -> None:
     found = examined(new_shop(), "webhook_endpoint", "webhook_answer")
     for id in ("webhook_endpoint", "webhook_answer"):
@@ -115,24 +119,40 @@ def test_events_of_every_type_cost_in_live_mode_only(sqlite_url: str, stub: Stri
 
 
 def test_the_secret_is_told_by_its_fingerprint(shop: Host, sandbox: Sandbox) -> None:
-    mark = {"secret_fingerprint": fingerprint(Secret(shop.webhook_secret))}
-    add_endpoint(sandbox, metadata=mark)
+    add_endpoint(sandbox, metadata=mark_of(shop.webhook_secret))
     assert level(shop, "webhook_endpoint") is Level.OK
-    id = add_endpoint(sandbox, metadata={"secret_fingerprint": fingerprint(Secret(new_secret()))})
+    id = add_endpoint(sandbox, metadata=mark_of(new_secret()))
     found = only(shop, "webhook_endpoint")
     assert found.level is Level.ERROR
     assert found.found == f"the secret of {id} isn't in STRIPE_WEBHOOK_SECRET_CREDITS"
     assert found.command == "flask credits webhook rotate --write-env .env"
 
 
-def test_E12_a_rotation_that_has_not_ended(shop: Host, sandbox: Sandbox) -> None:
-    id = add_endpoint(sandbox)
-    endpoint: Any = sandbox.store.get("webhook_endpoint", id)
-    sandbox.store.add({**endpoint, "id": f"{id}2"}, {"secrets": [new_secret()]})
+def test_E12_a_rotation_in_its_steps(shop: Host, sandbox: Sandbox) -> None:
+    id = add_endpoint(sandbox, metadata=mark_of(shop.webhook_secret))
+    old: Any = sandbox.store.get("webhook_endpoint", id)
+    new = {**old, "id": f"{id}2", "metadata": mark_of(new_secret())}
+    sandbox.store.add(new, {"secrets": ["x"]})
+    # Begun, and the new secret isn't there yet.
     found = only(shop, "webhook_endpoint")
-    assert found.level is Level.WARNING
-    assert found.found.startswith("2 endpoints have this address")
-    assert found.command == "flask credits webhook rotate --finish"
+    assert found.level is Level.ERROR
+    assert found.found.endswith("isn't in STRIPE_WEBHOOK_SECRET_CREDITS: a rotation was begun")
+    assert found.command is None
+    assert found.advice is not None
+    assert found.advice.endswith("`flask credits webhook rotate --write-env .env --again`")
+    # Both are there.
+    sandbox.store.save({**new, "metadata": old["metadata"]})
+    found = only(shop, "webhook_endpoint")
+    assert (found.level, found.command) == (
+        Level.WARNING,
+        "flask credits webhook rotate --finish",
+    )
+    assert "every event comes 2 times, which moves no credit twice" in found.found
+    assert "isn't configured any more" not in found.found
+    # The old one was taken out too early.
+    sandbox.store.save({**old, "metadata": mark_of(new_secret())})
+    found = only(shop, "webhook_endpoint")
+    assert found.found.endswith(f", and the secret of {id} isn't configured any more")
 
 
 def test_stripe_itself_cannot_reach_this_machine(sqlite_url: str) -> None:
