@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .facts import Decision, PurchaseStatus, Row
+from .facts import Decision, PurchaseStatus, Row, posts_nothing
 from .money import Money
 
 
@@ -28,7 +28,7 @@ def state_of_purchase(purchase: Row, *, undelivered: int = 0) -> State:
     :param undelivered: how many of its grants the credit manager has not been handed.
     """
     state = _MEANINGS[PurchaseStatus(purchase["status"])](purchase)
-    if undelivered and purchase["status"] != PurchaseStatus.REVIEW:
+    if undelivered and not posts_nothing(purchase):
         meaning = f"{state.meaning} {undelivered} of its grants aren't delivered yet."
         state = State(meaning, ("`flask credits deliver` hands over what waits", *state.next))
     return state

@@ -13,6 +13,7 @@ from .facts import PurchaseStatus, Verdict
 from .models import Models
 from .reading import reading
 from .state import AppState
+from .stripe_objects import is_stripe_id, parse_uuid
 
 _PURCHASE, _EVENT, _ORPHAN = "purchase", "event", "orphan"
 
@@ -39,12 +40,37 @@ class Waiting:
 def waiting(state: AppState) -> Iterator[Waiting]:
     """Yield everything that waits, purchases first, oldest first."""
     for kind, query in _queries(state.models).items():
-        with reading(state) as connection:
-            rows = connection.execute(query.order_by(sa.literal_column("since"))).all()
-        for row in rows:
-            purchase_id = None if row.purchase_id is None else str(row.purchase_id)
-            id = str(row.id)
-            yield Waiting(kind, id, purchase_id, row.object_id, row.reason, row.since)
+        yield from _read(state, kind, query)
+
+
+def waiting_about(state: AppState, target: str) -> list[Waiting]:
+    """Return what waits under this id, or about this purchase.
+
+    :param target: a purchase's id or an event's.
+    """
+    purchase_id = parse_uuid(target)
+    if purchase_id is None and not is_stripe_id(target):
+        return []
+    models = state.models
+    purchases, events = models.table(models.Purchase).c, models.table(models.WebhookEvent).c
+    about = events.stripe_event_id == target
+    if purchase_id is not None:
+        about = events.purchase_id == purchase_id
+    found: list[Waiting] = []
+    for kind, query in _queries(models).items():
+        if kind is not _PURCHASE:
+            found += _read(state, kind, query.where(about))
+        elif purchase_id is not None:
+            found += _read(state, kind, query.where(purchases.id == purchase_id))
+    return found
+
+
+def _read(state: AppState, kind: str, query: sa.Select[Any]) -> Iterator[Waiting]:
+    with reading(state) as connection:
+        rows = connection.execute(query.order_by(sa.literal_column("since"))).all()
+    for row in rows:
+        purchase_id = None if row.purchase_id is None else str(row.purchase_id)
+        yield Waiting(kind, str(row.id), purchase_id, row.object_id, row.reason, row.since)
 
 
 def count_waiting(models: Models, connection: sa.Connection) -> dict[str, int]:

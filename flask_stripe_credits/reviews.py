@@ -29,12 +29,13 @@ from .notices import log_act
 from .reading import reading
 from .review_queue import flagged_by_itself
 from .state import AppState
-from .stripe_objects import parse_uuid
+from .stripe_objects import is_stripe_id, parse_uuid
 from .unit_of_work import UnitOfWork
 
 log = Log(__name__)
 
 _LONGEST_CAUSE = 255
+_WHAT_WAITS = "`flask credits review list` shows what waits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Outcome:
     :ivar purchase_id: None for an orphan, whose purchase is missing.
     :ivar status: the purchase's status now.
     :ivar posted: whole credits of all its grants now.
+    :ivar undelivered: grants that are posted and not handed to the credit manager yet.
     :ivar refusal: a receiver refused what was accepted: the purchase is in review (again).
     """
 
@@ -51,6 +53,7 @@ class Outcome:
     status: str | None
     posted: int
     refusal: str | None = None
+    undelivered: int = 0
 
 
 def accept(state: AppState, target: str, ruling: Ruling) -> Outcome:
@@ -156,7 +159,7 @@ def _read_purchase(state: AppState, purchase_id: uuid.UUID) -> Row:
         query = sa.select(table).where(table.c.id == purchase_id)
         found = connection.execute(query).mappings().first()
     if found is None:
-        raise ReviewError(f"there is no purchase {purchase_id}")
+        raise ReviewError(f"there is no purchase {purchase_id}, {_WHAT_WAITS}")
     purchase = cast(Row, found)
     undecided_or_raise(purchase)
     if purchase["livemode"] != state.settings.require_livemode():
@@ -169,16 +172,17 @@ def _read_event(state: AppState, event_id: str) -> FlaggedEvent:
     with reading(state) as connection:
         flagged = flagged_by_itself(state.models).label("flagged")
         query = sa.select(table, flagged).where(table.c.stripe_event_id == event_id)
-        found = connection.execute(query).mappings().first()
+        known = is_stripe_id(event_id)
+        found = connection.execute(query).mappings().first() if known else None
     if found is None:
-        raise ReviewError(f"there is no purchase or event {event_id}")
+        raise ReviewError(f"there is no purchase or event {event_id}, {_WHAT_WAITS}")
     if found["verdict"] == Verdict.REVIEW and not found["flagged"]:
         raise ReviewError(
             f"event {event_id} is about purchase {found['purchase_id']}, which is in review: "
             f"decide on the purchase"
         )
     if found["verdict"] not in (Verdict.REVIEW, Verdict.ORPHAN):
-        raise ReviewError(f"event {event_id} isn't in review: {found['verdict']}")
+        raise ReviewError(f"event {event_id} isn't in review: {found['verdict']}, {_WHAT_WAITS}")
     return FlaggedEvent(event_id, found["type"], found["object_id"], found["purchase_id"])
 
 
@@ -234,8 +238,10 @@ def _outcome(state: AppState, recorded: Recorded, refusal: str | None) -> Outcom
     models, purchase_id = state.models, recorded.purchase_id
     purchases, grants = models.table(models.Purchase).c, models.table(models.Grant).c
     posted = sa.cast(sa.func.coalesce(sa.func.sum(grants.credits), 0), sa.BigInteger)
+    waiting = sa.func.count().filter(grants.delivered_at.is_(None))
+    its_grants = sa.select(posted, waiting).where(grants.purchase_id == purchase_id)
     with reading(state) as connection:
         status = connection.scalar(sa.select(purchases.status).where(purchases.id == purchase_id))
-        credits = connection.scalar(sa.select(posted).where(grants.purchase_id == purchase_id))
+        credits, undelivered = connection.execute(its_grants).one()
     whose = None if purchase_id is None else str(purchase_id)
-    return Outcome(whose, status, credits or 0, refusal)
+    return Outcome(whose, status, credits, refusal, undelivered)

@@ -8,19 +8,18 @@ import uuid
 from collections.abc import Sequence
 
 import click
-import sqlalchemy as sa
 from flask.cli import AppGroup, with_appcontext
 
 from ..errors import InvalidFilter, StripeCreditsError
 from ..facts import PurchaseStatus, Row
 from ..money import Money
 from ..purchase_search import COLUMNS, PurchaseFilter, find_purchase, search_purchases
-from ..purchase_states import state_of_purchase
 from ..reading import reading
 from ..state import AppState, current_state
-from ..timeline import Entry, plain, timeline_of
+from ..timeline import plain
 from .mode import mode_if_known
 from .moments import Since
+from .stories import Story, read_story, story_as_json, story_as_text
 from .tables import printable, table
 
 _HEADING = ("CREATED", "PURCHASE", "USER", "PACKAGE", "CREDITS", "PRICE", "REFUNDED", "STATUS")
@@ -119,68 +118,17 @@ def show_command(purchase: str, as_json: bool) -> None:
             f"there is no purchase {printable(purchase)}: `flask credits purchases list --text …` "
             f"finds one by its user, `flask credits reconcile` one that only Stripe knows"
         )
-    click.echo(_as_json(*shown) if as_json else f"{mode_if_known(state)}\n{_as_text(*shown)}")
+    if as_json:
+        click.echo(json.dumps(story_as_json(shown), indent=2))
+        return
+    click.echo(mode_if_known(state))
+    click.echo(story_as_text(shown))
 
 
-def _read(state: AppState, reference: str) -> tuple[Row, list[Entry]] | None:
-    table = state.models.table(state.models.Purchase)
+def _read(state: AppState, reference: str) -> Story | None:
     with reading(state) as connection:
         id = find_purchase(connection, state.models, reference)
-        if id is None:
-            return None
-        row = connection.execute(sa.select(table).where(table.c.id == id)).mappings().one()
-        return dict(row), timeline_of(connection, state.models, id)
-
-
-def _as_json(row: Row, entries: Sequence[Entry]) -> str:
-    state = state_of_purchase(row, undelivered=_undelivered(entries))
-    timeline = [
-        {
-            "at": entry.at.isoformat(),
-            "kind": entry.kind,
-            "title": entry.title,
-            "actor": entry.actor,
-            "details": dict(entry.details),
-        }
-        for entry in entries
-    ]
-    shown = {"purchase": plain(row, *COLUMNS), "meaning": state.meaning, "next": list(state.next)}
-    return json.dumps({**shown, "timeline": timeline}, indent=2)
-
-
-def _as_text(row: Row, entries: Sequence[Entry]) -> str:
-    state = state_of_purchase(row, undelivered=_undelivered(entries))
-    facts = {
-        "user": row["user_id"],
-        "package": f"{row['package_code']} ({row['package_name']})",
-        "credits": f"{row['amount_credits']:,}, {row['credits_revoked']:,} taken back",
-        "price": str(_money(row, "unit_amount")),
-        "paid": _paid(row),
-        "session": row["stripe_checkout_session_id"] or "none",
-        "payment": row["stripe_payment_intent_id"] or "none",
-    }
-    lines = [f"purchase {row['id']}: {row['status']}"]
-    lines += [f"  {name:<8} {printable(value)}" for name, value in facts.items()]
-    lines += ["", *map(_entry, entries), "", printable(state.meaning)]
-    lines += [f"  next: {printable(one)}" for one in state.next]
-    return "\n".join(lines)
-
-
-def _paid(row: Row) -> str:
-    if row["amount_paid"] is None:
-        return "nothing yet"
-    paid = f"{_money(row, 'amount_paid')}"
-    return f"{paid}, {_money(row, 'amount_refunded')} refunded" if row["amount_refunded"] else paid
-
-
-def _entry(entry: Entry) -> str:
-    actor = f" [{entry.actor}]" if entry.actor and entry.actor != "stripe" else ""
-    return f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.kind:<8}  {printable(entry.title + actor)}"
-
-
-def _undelivered(entries: Sequence[Entry]) -> int:
-    grants = [entry for entry in entries if entry.kind == "grant"]
-    return len(grants) - len([entry for entry in entries if entry.kind == "delivery"])
+        return None if id is None else read_story(connection, state.models, id)
 
 
 def _money(row: Row, column: str) -> Money:

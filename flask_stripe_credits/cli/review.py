@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,10 +13,14 @@ from flask.cli import AppGroup, with_appcontext
 from .. import reviews
 from ..errors import StripeCreditsError
 from ..facts import Ruling
-from ..review_queue import Waiting, waiting
+from ..reading import reading
+from ..review_queue import Waiting, waiting, waiting_about
 from ..state import AppState, current_state
+from ..stripe_objects import parse_uuid
 from .actor import acting, by_option
-from .mode import check_live, mode_and_site
+from .mode import check_live, mode_and_site, mode_if_known
+from .stories import Story, read_story, story_as_json, story_as_text
+from .tables import printable
 
 _REFUSED = 1
 
@@ -39,7 +43,62 @@ def list_command(as_json: bool) -> None:
     except StripeCreditsError as error:
         raise click.ClickException(str(error)) from None
     if not as_json:
-        click.echo(f"{count} to decide on" if count else "nothing to decide on")
+        told = f"{count} to decide on; `flask credits review show ID` tells the story of each"
+        click.echo(told if count else "nothing to decide on")
+
+
+@review_group.command("show")
+@click.argument("target")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object; amounts in minor units.")
+@with_appcontext
+def show_command(target: str, as_json: bool) -> None:
+    """Show what waits under TARGET, a purchase's id or an event's, and the purchase's story.
+
+    What to look at before it is decided: reads only, and asks nobody but the database. Exit code
+    1 when nothing waits there.
+    """
+    try:
+        state = current_state()
+        found = waiting_about(state, target)
+        story = _story_of(state, found)
+    except StripeCreditsError as error:
+        raise click.ClickException(str(error)) from None
+    if not found:
+        raise click.ClickException(
+            f"nothing waits under {printable(target)}: `flask credits review list` shows what does"
+        )
+    if as_json:
+        waits = {"waiting": [json.loads(_as_json(one)) for one in found]}
+        told = {} if story is None else story_as_json(story)
+        click.echo(json.dumps(waits | told, indent=2))
+        return
+    click.echo(mode_if_known(state))
+    for one in found:
+        click.echo(_as_text(one))
+        click.echo("\n".join(_choices(one)))
+    if story is not None:
+        click.echo(f"\n{story_as_text(story)}")
+
+
+def _story_of(state: AppState, found: Sequence[Waiting]) -> Story | None:
+    """An orphan's purchase is missing, and an event may name none."""
+    purchase_id = None if not found else parse_uuid(found[0].purchase_id)
+    if purchase_id is None:
+        return None
+    with reading(state) as connection:
+        return read_story(connection, state.models, purchase_id)
+
+
+def _choices(one: Waiting) -> Iterator[str]:
+    accept = f'`flask credits review accept {one.id} --reason "…"`'
+    dismiss = f'`flask credits review dismiss {one.id} --reason "…"`'
+    if one.kind == "purchase":
+        yield f"  {accept} has it count as Stripe says"
+        yield f"  {dismiss} leaves its credits as they are, for good"
+        return
+    if one.kind == "event":
+        yield f"  {accept} takes the paid session of an attempt that was lost, if it fits"
+    yield f"  {dismiss} leaves it without effect"
 
 
 def _as_json(one: Waiting) -> str:
@@ -48,7 +107,7 @@ def _as_json(one: Waiting) -> str:
 
 def _as_text(one: Waiting) -> str:
     about = f", purchase {one.purchase_id}" if one.kind != "purchase" else ""
-    lines = [f"{one.kind} {one.id}, {one.object_id}{about}: {one.reason}"]
+    lines = [printable(f"{one.kind} {one.id}, {one.object_id}{about}: {one.reason}")]
     if one.kind == "orphan":
         lines.append(
             f"  `flask credits reconcile --rebuild {one.object_id} --user ID --package CODE` "
@@ -115,6 +174,12 @@ def _decide(
         click.echo(f"purchase {outcome.purchase_id} is in review: {outcome.refusal}", err=True)
         raise SystemExit(_REFUSED)
     click.echo(f"{target} {word}")
+    # What was dismissed is handed to nobody any more.
+    undelivered = outcome.undelivered if word == "accepted" else 0
     if outcome.status is not None:
         posted = f"{outcome.posted} credits granted"
+        if undelivered:
+            posted = f"{outcome.posted} credits posted, not delivered yet"
         click.echo(f"purchase {outcome.purchase_id}: {outcome.status}, {posted}")
+    if undelivered:
+        click.echo("  `flask credits deliver` hands them over")

@@ -62,7 +62,7 @@ def test_the_list_names_purchases_events_and_orphans(shop: Host, stub: StripeStu
         f"orphan {lost['id']}, cs_test_lost, purchase {gone['id']}: the purchase is missing",
         "  `flask credits reconcile --rebuild cs_test_lost --user ID --package CODE` "
         "makes the purchase again",
-        "3 to decide on",
+        "3 to decide on; `flask credits review show ID` tells the story of each",
     ]
     listed = [json.loads(line) for line in review(shop, "list", "--json").output.splitlines()]
     assert [one["kind"] for one in listed] == ["purchase", "event", "orphan"]
@@ -171,3 +171,76 @@ def test_live_is_said_on_purpose(
     if command == "dismiss":
         assert review(live, "dismiss", str(of_live["id"]), "--reason", "x", "--live").exit_code == 0
         assert live.purchase(of_live["id"])["status"] == "failed"
+
+
+def test_show_tells_what_waits_what_can_be_decided_and_the_story(
+    shop: Host, stub: StripeStub
+) -> None:
+    purchase = in_review(shop, stub)
+    id = str(purchase["id"])
+    lines = review(shop, "show", id).output.splitlines()
+    assert lines[:4] == [
+        "Stripe in test mode, site local",
+        f"purchase {id}, {purchase['stripe_checkout_session_id']}: "
+        f"a discount of 100 although promotion codes are off",
+        f'  `flask credits review accept {id} --reason "…"` has it count as Stripe says',
+        f'  `flask credits review dismiss {id} --reason "…"` leaves its credits as they are, '
+        f"for good",
+    ]
+    assert f"purchase {id}: review" in lines
+    assert any("checkout.session.completed: review" in line for line in lines)
+    told = json.loads(review(shop, "show", id, "--json").output)
+    assert [one["id"] for one in told["waiting"]] == [id]
+    assert told["purchase"]["status"] == "review"
+    assert told["timeline"][0]["kind"] == "created"
+
+
+def test_show_of_an_event_tells_its_purchase_and_the_other_way_round(
+    shop: Host, stub: StripeStub
+) -> None:
+    paid = shop.add_purchase()
+    shop.pay(paid)
+    intent = shop.purchase(paid["id"])["stripe_payment_intent_id"]
+    foreign = event("refund.created", refund(intent, 500, currency="eur", id="re_1"))
+    shop.post_event(foreign)
+    by_event = review(shop, "show", foreign["id"])
+    assert f"event {foreign['id']}, re_1, purchase {paid['id']}: refund re_1" in by_event.output
+    assert f"purchase {paid['id']}: completed" in by_event.output
+    assert review(shop, "show", str(paid["id"])).output == by_event.output
+
+
+def test_show_of_an_orphan_says_how_to_make_it_again(shop: Host, stub: StripeStub) -> None:
+    gone = {**shop.add_purchase(), "id": "00000000-0000-4000-8000-000000000000"}
+    lost = shop.paid_event(gone, id="cs_test_lost")
+    shop.post_event(lost)
+    output = review(shop, "show", lost["id"]).output
+    assert "`flask credits reconcile --rebuild cs_test_lost --user ID --package CODE`" in output
+    assert "review accept" not in output
+    assert f"`flask credits review dismiss {lost['id']}" in output
+
+
+@pytest.mark.parametrize("target", ["evt_nothing", "00000000-0000-4000-8000-000000000000", "\0"])
+def test_what_doesnt_wait_names_the_list(shop: Host, stub: StripeStub, target: str) -> None:
+    settled = shop.add_purchase()
+    shop.pay(settled)
+    for id in (target, str(settled["id"])):
+        result = review(shop, "show", id)
+        assert (result.exit_code, "`flask credits review list`" in result.output) == (1, True)
+    for command in ("accept", "dismiss"):
+        result = review(shop, command, target, "--reason", "why")
+        assert (result.exit_code, "`flask credits review list`" in result.output) == (1, True)
+
+
+def test_with_the_outbox_what_was_accepted_is_posted_and_not_delivered_yet(
+    new_shop: NewShop, database_url: str, stub: StripeStub
+) -> None:
+    shop = new_shop(
+        database_url, STRIPE_CREDITS_API_BASE=stub.url, STRIPE_CREDITS_DELIVERY="outbox"
+    )
+    purchase = in_review(shop, stub)
+    result = review(shop, "accept", str(purchase["id"]), "--reason", "a gift")
+    assert result.output.splitlines()[2:] == [
+        f"purchase {purchase['id']}: completed, 1000 credits posted, not delivered yet",
+        "  `flask credits deliver` hands them over",
+    ]
+    assert shop.ledger() == []
