@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import quote
 
 from ..errors import GatewayRejected
 from ..stripe_objects import CheckoutSession
 from .answers import Page, created_since
 from .connection import Connection
 
-if TYPE_CHECKING:
-    pass
+_SESSIONS = "/v1/checkout/sessions"
 
 
 class CheckoutSessions(Connection):
@@ -28,14 +28,8 @@ class CheckoutSessions(Connection):
         :raises GatewayKeyRefused: Stripe refused the API key.
         :raises NotConfigured: there is no usable API key.
         """
-        client = self._client()
-        return self._made(
-            CheckoutSession,
-            lambda: client.v1.checkout.sessions.create(
-                dict(params),  # type: ignore[arg-type]
-                {"idempotency_key": idempotency_key},
-            ),
-        )
+        given = {**params, "idempotency_key": idempotency_key}
+        return self._asked(CheckoutSession, "post", _SESSIONS, given)
 
     def retrieve_checkout_session(
         self, session_id: str, *, impatient: bool = False
@@ -46,8 +40,8 @@ class CheckoutSessions(Connection):
         :raises GatewayUnavailable, GatewayRejected, GatewayKeyRefused, NotConfigured: as
             :meth:`create_checkout_session`.
         """
-        client = self._client(impatient)
-        return self._made(CheckoutSession, lambda: client.v1.checkout.sessions.retrieve(session_id))
+        path = f"{_SESSIONS}/{quote(session_id, safe='')}"
+        return self._asked(CheckoutSession, "get", path, impatient=impatient)
 
     def find_checkout_session(self, session_id: str) -> CheckoutSession | None:
         """Ask what became of a session; None when Stripe knows no such session.
@@ -69,14 +63,14 @@ class CheckoutSessions(Connection):
         :raises GatewayUnavailable, GatewayKeyRefused, NotConfigured: as
             :meth:`create_checkout_session`.
         """
-        client = self._client(impatient=True)
-        return self._made(CheckoutSession, lambda: client.v1.checkout.sessions.expire(session_id))
+        path = f"{_SESSIONS}/{quote(session_id, safe='')}/expire"
+        return self._asked(CheckoutSession, "post", path, impatient=True)
 
     def page_checkout_sessions(
         self, *, since: dt.datetime, after: str | None = None
     ) -> Page[CheckoutSession]:
         """Return a page of all sessions of the account that were created at ``since`` or later."""
-        return self._page(CheckoutSession, "/v1/checkout/sessions", created_since(since), after)
+        return self._page(CheckoutSession, _SESSIONS, created_since(since), after)
 
     def has_payment_failed(self, payment_intent_id: str) -> bool:
         """Whether the payment of a completed session failed, so that it won't be paid any more.

@@ -57,6 +57,23 @@ class Connection:
         payload: Any = self._call(lambda: client.raw_request("get", path, **params).data)
         return self._readable(lambda: page_of(kind, payload))
 
+    def _asked(
+        self,
+        kind: type[Entry],
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        impatient: bool = False,
+    ) -> Entry:
+        """Ask without the library's objects, which cost as much as two of our transactions.
+
+        :param params: also takes ``idempotency_key``.
+        """
+        client = self._client(impatient)
+        payload: Any = self._call(lambda: client.raw_request(method, path, **(params or {})).data)
+        return self._readable(lambda: read(kind, payload))
+
     def _made(self, kind: type[Entry], call: Callable[[], stripe.StripeObject]) -> Entry:
         made = self._call(lambda: call().to_dict())
         return self._readable(lambda: read(kind, made))
