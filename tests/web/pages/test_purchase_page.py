@@ -143,7 +143,7 @@ def test_the_pages_script_brings_them_too(pages: Host, stripe: Sandbox) -> None:
     assert titled(page_of(pages, bought)) == f"1,000 {ADDED}"
 
 
-def test_A15_stripe_being_away_leaves_what_is_known(pages: Host, stripe: Sandbox) -> None:
+def test_stripe_being_away_leaves_what_is_known(pages: Host, stripe: Sandbox) -> None:
     assert buyer_of(pages).press().status_code == 303
     (bought,) = pages.purchases()
     stripe.pay(bought["stripe_checkout_session_id"])
