@@ -16,6 +16,7 @@ from ..doctor import CHECKS, Level, Line, Patient, examine
 from ..errors import StripeCreditsError
 from ..logs import all_quiet_but
 from ..state import AppState, current_app_object, current_state
+from .tables import printable
 from .webhook.target import address
 
 _EXIT_CODES = {Level.ERROR: 1, Level.WARNING: 2}
@@ -77,13 +78,14 @@ def _introduction(state: AppState) -> str:
 
 def _as_text(line: Line) -> str:
     finding, id = line.finding, line.check.id
-    lines = _wrapped(f"{finding.level:<{_LEVEL_WIDTH}}  {id:<{_ID_WIDTH}}  {finding.found}")
+    found = printable(finding.found)
+    lines = _wrapped(f"{finding.level:<{_LEVEL_WIDTH}}  {id:<{_ID_WIDTH}}  {found}")
     coloured = click.style(finding.level, fg=_COLOURS[finding.level])
     lines = coloured + lines.removeprefix(finding.level)
     if finding.advice is not None:
-        lines += "\n" + _wrapped(f"{_INDENT}{finding.advice}")
+        lines += "\n" + _wrapped(f"{_INDENT}{printable(finding.advice)}")
     if finding.command is not None:
-        lines += f"\n{_INDENT}$ {finding.command}"
+        lines += f"\n{_INDENT}$ {printable(finding.command)}"
     return lines
 
 

@@ -74,7 +74,7 @@ def _within(seconds: float, patient: Patient, check: Check) -> list[Finding]:
     try:
         return run_within(seconds, run) or [error("the check found nothing to say")]
     except TimeoutError:
-        return [error(f"no answer within {seconds:.0f} s")]
+        return [error(f"no answer within {seconds:.0f} s", "what it asks hangs: is it reachable?")]
 
 
 def _findings(patient: Patient, check: Check) -> list[Finding]:

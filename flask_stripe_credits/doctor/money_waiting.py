@@ -150,7 +150,7 @@ def failed_events(patient: Patient) -> Iterator[Finding]:
         query,
         "events could not be taken, and haven't come again",
         "no event failed and hasn't come again",
-        patient.command("reconcile --apply"),
+        patient.command("replay --failed"),
     )
 
 

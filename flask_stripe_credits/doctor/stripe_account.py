@@ -46,7 +46,7 @@ def accepted(patient: Patient) -> Iterator[Finding]:
     except GatewayUnavailable as trouble:
         yield error(
             str(trouble),
-            "start the sandbox: `flask credits sandbox`"
+            "is it running? `flask credits sandbox` starts the sandbox"
             if patient.state.settings.api_base
             else "see https://status.stripe.com, and whether this machine may call api.stripe.com",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from flask_stripe_credits.doctor import Check, Finding, Level, Patient, examinat
 from flask_stripe_credits.doctor.findings import error, ok, warning
 from flask_stripe_credits.errors import DatabaseBusy
 
-from ..hosts import Host
+from ..hosts import Host, make_host
+from .examined import examined
 
 
 def run(host: Host, *checks: Check) -> list[tuple[str, Level, str]]:
@@ -103,3 +105,18 @@ def test_checks_run_inside_the_app(sqlite_host: Host) -> None:
         yield ok(current_app.name)
 
     assert run(sqlite_host, Check("app", "", named)) == [("app", Level.OK, "host")]
+
+
+def test_D07_C06_a_database_that_never_answers_keeps_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(examination, "CHECK_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        host = make_host(f"postgresql+psycopg://shop@127.0.0.1:{port}/shop", tables=False)
+        started = time.monotonic()
+        found = examined(host, "tables", "reviews")
+        assert time.monotonic() - started < 2
+    assert found["database"][0].found.startswith("no answer within")
+    for id in ("tables", "reviews"):
+        assert found[id][0].found == "not checked because of database"

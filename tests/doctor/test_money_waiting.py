@@ -100,6 +100,7 @@ def test_events_that_failed(shop: Host) -> None:
     change(shop, shop.credits.WebhookEvent, received_at=earlier())
     found = only(shop, "failed_events")
     assert found.level is Level.ERROR
+    assert found.command == "flask credits replay --failed"
     (row,) = shop.rows(shop.credits.WebhookEvent)
     assert found.found.endswith(f": {row['stripe_event_id']}")
 
