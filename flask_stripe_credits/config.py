@@ -100,6 +100,8 @@ class Settings:
     webhook_tolerance_seconds: int
     delivery: Delivery
     log_format: LogFormat
+    metrics: bool
+    metrics_token: Secret | None
     allow_promotion_codes: bool
     automatic_tax: bool
     allow_free: bool
@@ -177,6 +179,8 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.env
         ),
         delivery=source.choice("STRIPE_CREDITS_DELIVERY", Delivery, Delivery.TRANSACTION),
         log_format=source.choice("STRIPE_CREDITS_LOG_FORMAT", LogFormat, LogFormat.HOST),
+        metrics=source.boolean("STRIPE_CREDITS_METRICS", default=True),
+        metrics_token=_metrics_token(source),
         allow_promotion_codes=source.boolean("STRIPE_CREDITS_ALLOW_PROMOTION_CODES"),
         automatic_tax=source.boolean("STRIPE_CREDITS_AUTOMATIC_TAX"),
         allow_free=source.boolean("STRIPE_CREDITS_ALLOW_FREE"),
@@ -201,6 +205,9 @@ _NAMES = frozenset(
         "LOG_FORMAT",
         "MAX_OPEN_SESSIONS",
         "MAX_SESSIONS_PER_HOUR",
+        "METRICS",
+        "METRICS_TOKEN",
+        "METRICS_TOKEN_FILE",
         "PAGES",
         "PUBLIC_PACKAGES",
         "SESSION_EXPIRES_SECONDS",
@@ -253,10 +260,12 @@ class _Source:
             raise ConfigurationError(f"{key} must be text, not {type(value).__name__}")
         return value.strip() or None
 
-    def boolean(self, key: str) -> bool:
+    def boolean(self, key: str, *, default: bool = False) -> bool:
         value = self.raw(key)
-        if value is None or isinstance(value, bool):
-            return bool(value)
+        if value is None or (value == "" and default):
+            return default
+        if isinstance(value, bool):
+            return value
         text = str(value).strip().lower()
         if text in _TRUE or text in _FALSE:
             return text in _TRUE
@@ -433,6 +442,21 @@ def _is_webhook_secret(value: str) -> bool:
 def _required(source: _Source, key: str, default: int, low: int, high: int) -> int:
     value = source.integer(key, default, low, high)
     return default if value is None else value
+
+
+def _metrics_token(source: _Source) -> Secret | None:
+    key, values, unreadable = source.secrets("STRIPE_CREDITS_METRICS_TOKEN")
+    if unreadable:
+        raise ConfigurationError(f"{key} {unreadable}")
+    if not values:
+        return None
+    if len(values) > 1 or not re.fullmatch(r"[\x21-\x7e]{16,200}", values[0]):
+        raise ConfigurationError(
+            f"{key} must be one text of 16 to 200 printable ASCII characters without spaces"
+        )
+    if _is_placeholder(values[0]):
+        raise ConfigurationError(f"{key} is a placeholder")
+    return Secret(values[0])
 
 
 def _url_prefix(source: _Source) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
@@ -31,11 +31,15 @@ from .models import (
     Models,
     build_models,
 )
+from .monitoring import measurements_for
 from .receivers import Receivers
 from .signals import purchase_completed, purchase_restored, purchase_reversed
 from .snapshots import PurchaseSnapshot
 from .state import EXTENSION_KEY, AppState, Callbacks, current_state
 from .web.api import make_blueprint
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 log = Log(__name__)
 
@@ -65,6 +69,8 @@ class StripeCredits:
         ``MetaData`` and are there as ``credits.Purchase``, ``credits.Grant`` and so on.
     :param purchase_class: an unmapped subclass of
         :class:`~flask_stripe_credits.models.CreditPurchaseMixin` with the host's own methods.
+    :param metrics_registry: the ``prometheus_client.CollectorRegistry`` that our metrics belong
+        to, when it isn't the library's own.
     :raises ConfigurationError: as :meth:`init_app`.
     """
 
@@ -89,7 +95,9 @@ class StripeCredits:
         db: SQLAlchemy | None = None,
         *,
         purchase_class: type[CreditPurchaseMixin] = CreditPurchaseMixin,
+        metrics_registry: CollectorRegistry | None = None,
     ) -> None:
+        self._metrics_registry = metrics_registry
         self._db: SQLAlchemy | None = None
         self._models: Models | None = None
         self._purchase_class = purchase_class
@@ -124,13 +132,15 @@ class StripeCredits:
         if settings.log_format is LogFormat.JSON:
             write_json_lines()
         _report_problems(settings)
+        measurements = measurements_for(app, settings, self._metrics_registry)
         app.extensions[EXTENSION_KEY] = AppState(
             db=self._known_db(),
             models=models,
             settings=settings,
-            gateway=Gateway(settings),
+            gateway=Gateway(settings, measurements=measurements),
             callbacks=self._callbacks,
             receivers=self._receivers,
+            measurements=measurements,
         )
         app.register_blueprint(make_blueprint(), url_prefix=settings.url_prefix)
         if settings.pages is not None:

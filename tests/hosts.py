@@ -158,6 +158,7 @@ def make_host(
     session_options: dict[str, Any] | None = None,
     tables: bool = True,
     before_init: Callable[[Host], object] | None = None,
+    metrics_registry: Any = None,
     **config: Any,
 ) -> Host:
     """Build a host on an empty database, with tables (unless told not to) and without packages.
@@ -166,13 +167,14 @@ def make_host(
         connected with ``on_grant`` instead.
     :param session_options: for the host's Flask-SQLAlchemy.
     :param before_init: called before the extension is initialised.
+    :param metrics_registry: where its metrics are; None for the one of the whole process.
     """
 
     class Base(DeclarativeBase):
         pass
 
     db = SQLAlchemy(model_class=Base, session_options=session_options)
-    credits = StripeCredits(db=db)
+    credits = StripeCredits(db=db, metrics_registry=metrics_registry)
 
     class LedgerEntry(db.Model):  # type: ignore[name-defined, misc]
         id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)

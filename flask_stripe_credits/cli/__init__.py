@@ -14,6 +14,7 @@ _COMMANDS = {
     "deliver": "deliver.deliver_command",
     "demo-data": "demo_data.demo_data_command",
     "doctor": "doctor.doctor_command",
+    "monitoring": "monitoring.monitoring_group",
     "packages": "packages.packages_group",
     "purchases": "purchases.purchases_group",
     "purge": "purge.purge_command",

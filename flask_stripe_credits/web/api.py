@@ -21,6 +21,7 @@ from ..webhooks.receive import receive
 from . import schemas
 from .body import read_body
 from .identity import current_user_id
+from .monitoring import health, health_live, metrics
 from .openapi import openapi_document
 from .own_purchases import settled_purchase
 from .problems import register_error_handlers
@@ -51,6 +52,9 @@ def make_blueprint() -> Blueprint:
         ("/history", history, "GET"),
         ("/purchases/<purchase_id>", purchase_detail, "GET"),
         ("/webhook", webhook, "POST"),
+        ("/health", health, "GET"),
+        ("/health/live", health_live, "GET"),
+        ("/metrics", metrics, "GET"),
         ("/openapi.json", openapi, "GET"),
     ):
         api.add_url_rule(
@@ -69,7 +73,7 @@ def make_blueprint() -> Blueprint:
     )
     api.after_request(_protect_answer)
     register_error_handlers(api)
-    exempt_from_host(api, webhook)
+    exempt_from_host(api, webhook, health, health_live, metrics)
     return api
 
 

@@ -65,6 +65,7 @@ def _document() -> dict[str, Any]:
         },
     )
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
+    spec.components.security_scheme("metrics", {"type": "http", "scheme": "bearer"})
     _describe_shop(spec)
     _describe_purchases(spec)
     _describe_machine_routes(spec)
@@ -160,6 +161,7 @@ def _describe_machine_routes(spec: APISpec) -> None:
         ],
         extra={"requestBody": {"content": {_JSON: {"schema": {"type": "object"}}}}},
     )
+    _describe_monitoring(spec)
     _path(
         spec,
         "/openapi.json",
@@ -172,6 +174,47 @@ def _describe_machine_routes(spec: APISpec) -> None:
             "200": {
                 "description": "OpenAPI 3.1.",
                 "content": {_JSON: {"schema": {"type": "object"}}},
+            }
+        },
+    )
+
+
+def _describe_monitoring(spec: APISpec) -> None:
+    from . import schemas
+
+    _path(
+        spec,
+        "/health",
+        "get",
+        "Whether this process can sell and grant credits",
+        {
+            200: ("Send it requests.", schemas.HealthSchema()),
+            503: ("Send them elsewhere.", schemas.HealthSchema()),
+        },
+        problems=(),
+        security=[],
+    )
+    _path(
+        spec,
+        "/health/live",
+        "get",
+        "Whether this process answers",
+        {200: ("It does.", schemas.LivenessSchema())},
+        problems=(),
+        security=[],
+    )
+    _path(
+        spec,
+        "/metrics",
+        "get",
+        "Metrics for Prometheus, where `STRIPE_CREDITS_METRICS_TOKEN` is set",
+        {},
+        problems=(401, 404, 503),
+        security=[{"metrics": []}],
+        extra_responses={
+            "200": {
+                "description": "Prometheus' text format.",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
             }
         },
     )

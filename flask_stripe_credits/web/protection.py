@@ -28,8 +28,8 @@ class CrossSite(Forbidden):
     description = "This request came from another site."
 
 
-def exempt_from_host(blueprint: Blueprint, webhook: Callable[..., Any]) -> None:
-    """Leave the blueprint out of Flask-WTF's check, and the webhook out of Flask-Limiter's.
+def exempt_from_host(blueprint: Blueprint, *unlimited: Callable[..., Any]) -> None:
+    """Leave the blueprint out of Flask-WTF's check, and what machines ask out of Flask-Limiter's.
 
     Both are asked at the first request, in the one hook that Flask runs before every
     ``before_request`` function, so that the order of ``init_app`` calls doesn't matter.
@@ -45,7 +45,8 @@ def exempt_from_host(blueprint: Blueprint, webhook: Callable[..., Any]) -> None:
         for limiter in current_app.extensions.get("limiter", ()):
             if limiter not in known:
                 known.add(limiter)
-                limiter.exempt(webhook)
+                for view in unlimited:
+                    limiter.exempt(view)
 
 
 def refuse_cross_site(settings: Settings) -> None:

@@ -148,6 +148,21 @@ class WebhookAnswerSchema(Schema):
     verdict = fields.String(required=True)
 
 
+class LivenessSchema(Schema):
+    """That a process answers."""
+
+    status = fields.String(required=True, metadata={"enum": ["ok"]})
+
+
+class HealthSchema(Schema):
+    """What was checked, and what came of it."""
+
+    status = fields.String(required=True, metadata={"enum": ["ok", "unavailable"]})
+    settings = fields.String(required=True, metadata={"enum": ["ok", "incomplete"]})
+    database = fields.String(required=True, metadata={"enum": ["ok", "down", "slow"]})
+    tables = fields.String(required=True, metadata={"enum": ["ok", "missing", "unknown"]})
+
+
 class ProblemSchema(Schema):
     """An error, RFC 9457."""
 

@@ -7,6 +7,7 @@ is served who isn't signed in.
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from typing import Any
 
@@ -33,9 +34,11 @@ OPERATIONS = [
 ]
 PACKAGES = ("starter", "standard", "pro", "enterprise", "no-such-package")
 # They take nothing, so there is nothing that doesn't fit.
-WITHOUT_INPUT = {("GET", "/packages"), ("GET", "/openapi.json")}
-# Nobody can guess a signature: tests/fuzz/test_webhook_fuzz.py signs.
-UNGUESSABLE = {("POST", "/webhook")}
+WITHOUT_INPUT = {
+    ("GET", path) for path in ("/packages", "/openapi.json", "/health", "/health/live", "/metrics")
+}
+# Nobody can guess a signature, which tests/fuzz/test_webhook_fuzz.py makes, or a token.
+UNGUESSABLE = {("POST", "/webhook"): 400, ("GET", "/metrics"): 401}
 
 CALLS = [
     (*operation, mode)
@@ -65,6 +68,7 @@ def signed_in_shop(database_url: str, stripe: Sandbox, quick_retries: None) -> H
         database_url,
         STRIPE_CREDITS_API_BASE=stripe.url,
         STRIPE_CREDITS_MAX_SESSIONS_PER_HOUR=10_000,
+        STRIPE_CREDITS_METRICS_TOKEN=secrets.token_urlsafe(24),
     )
     host.credits.user_id_loader(_bearer)
     host.load_packages()
@@ -115,7 +119,7 @@ def _check(
 ) -> Counter[int]:
     answers = _fuzz(host, method, path, mode, profile)
     if mode is POSITIVE:
-        expected = 400 if (method, path) in UNGUESSABLE else 200
+        expected = UNGUESSABLE.get((method, path), 200)
         assert answers[expected] or answers[201], "nothing ever fitted: this proves nothing"
     assert (host.ledger(), host.grants(), host.rows(host.credits.WebhookEvent)) == ([], [], [])
     prices = {row["package_code"]: row["unit_amount"] for row in host.rows(host.credits.Package)}

@@ -39,6 +39,8 @@ def test_wheel_holds_every_file_of_the_package_and_the_migrations(contents: set[
     assert {
         "flask_stripe_credits/py.typed",
         "flask_stripe_credits/packages.toml",
+        "flask_stripe_credits/monitoring/rules.yml",
+        "flask_stripe_credits/monitoring/board.json",
         "flask_stripe_credits/migrations/env.py",
         "flask_stripe_credits/migrations/script.py.mako",
         "flask_stripe_credits/migrations/versions/0001_create_the_credit_tables.py",

@@ -85,7 +85,8 @@ def test_errors_are_described_as_problems(openapi: dict[str, Any]) -> None:
     for path, operations in openapi["paths"].items():
         for method, operation in operations.items():
             for status, answer in operation["responses"].items():
-                if int(status) >= 400:
+                # Load balancers look at the status, and people at the checks.
+                if int(status) >= 400 and path != "/health":
                     assert list(answer["content"]) == ["application/problem+json"], (path, method)
 
 
