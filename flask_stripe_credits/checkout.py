@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from .catalog import find_active_package
-from .checkout_limits import claim_superseded, is_unclaimed, make_room, refuse_too_many
+from .checkout_limits import claim_superseded, make_room, refuse_too_many
 from .checkout_params import apply_hook, build_params, expiry
 from .errors import (
     GatewayRejected,
@@ -139,12 +139,9 @@ def _claim(uow: UnitOfWork, request: CheckoutRequest) -> _Claim:
 
 
 def _find_by_key(uow: UnitOfWork, request: CheckoutRequest) -> Row | None:
-    purchases = uow.models.table(uow.models.Purchase)
     found = uow.execute(
-        sa.select(purchases).where(
-            purchases.c.user_id == request.user_id,
-            purchases.c.idempotency_key == request.idempotency_key,
-        )
+        uow.sql.find_purchase_by_key,
+        {"user_id": request.user_id, "idempotency_key": request.idempotency_key},
     )
     row = cast(Row | None, found.mappings().first())
     if row is not None and row["request_hash"] != request.hash:
@@ -154,29 +151,14 @@ def _find_by_key(uow: UnitOfWork, request: CheckoutRequest) -> Row | None:
 
 def _find_recent(uow: UnitOfWork, request: CheckoutRequest) -> Row | None:
     """The same click, less than ten minutes ago, whose checkout is still open."""
-    purchases, packages = (
-        uow.models.table(uow.models.Purchase),
-        uow.models.table(uow.models.Package),
-    )
-    c = purchases.c
     found = uow.execute(
-        sa.select(purchases)
-        .join(packages, packages.c.id == c.package_id)
-        .where(
-            c.user_id == request.user_id,
-            c.request_hash == request.hash,
-            c.status == PurchaseStatus.PENDING,
-            c.created_at > uow.now - REUSE,
-            sa.or_(c.expires_at.is_(None), c.expires_at > uow.now),
-            sa.or_(c.checkout_url.is_(None), is_unclaimed(c, uow.now)),
-            packages.c.is_active,
-            packages.c.credits == c.amount_credits,
-            packages.c.unit_amount == c.unit_amount,
-            packages.c.currency == c.currency,
-            packages.c.stripe_price_id.is_not_distinct_from(c.stripe_price_id),
-        )
-        .order_by(c.created_at.desc(), c.id)
-        .limit(1)
+        uow.sql.find_recent_purchase,
+        {
+            "user_id": request.user_id,
+            "request_hash": request.hash,
+            "since": uow.now - REUSE,
+            "now": uow.now,
+        },
     )
     return cast(Row | None, found.mappings().first())
 

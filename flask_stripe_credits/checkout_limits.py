@@ -8,12 +8,11 @@ from __future__ import annotations
 import datetime as dt
 import math
 import time
-from typing import Any
 
 import sqlalchemy as sa
 
 from .errors import GatewayRejected, StripeCreditsError, TooManySessions
-from .facts import PurchaseStatus, Row, SessionNews, record_session
+from .facts import Row, SessionNews, record_session
 from .fulfillment import settle
 from .logs import Log
 from .state import AppState
@@ -35,14 +34,10 @@ def refuse_too_many(uow: UnitOfWork, user_id: str) -> None:
 
     :raises TooManySessions: with the seconds until the oldest of them is an hour old.
     """
-    purchases = uow.models.table(uow.models.Purchase)
     limit = uow.state.settings.max_sessions_per_hour
-    created_at = purchases.c.created_at
     newest = uow.execute(
-        sa.select(created_at)
-        .where(purchases.c.user_id == user_id, created_at > uow.now - HOUR)
-        .order_by(created_at.desc())
-        .limit(limit)
+        uow.sql.find_newest_times,
+        {"user_id": user_id, "since": uow.now - HOUR, "most": limit},
     )
     times = newest.scalars().all()
     if len(times) >= limit:
@@ -51,37 +46,26 @@ def refuse_too_many(uow: UnitOfWork, user_id: str) -> None:
         raise TooManySessions(max(1, math.ceil(remaining.total_seconds())))
 
 
-def is_unclaimed(columns: Any, now: dt.datetime) -> sa.ColumnElement[bool]:
-    """Whether no request works on the checkout of a purchase: opens it or closes it."""
-    claimed_until = columns.checkout_claimed_until
-    return sa.or_(claimed_until.is_(None), claimed_until <= now)
-
-
 def claim_superseded(uow: UnitOfWork, row: Row) -> tuple[str, ...]:
     """Return the oldest open sessions beyond the cap that nobody closes yet, for us to close.
 
     They make room for that of ``row``, so that nobody is locked out. The buyer's row must be
     locked.
     """
-    purchases = uow.models.table(uow.models.Purchase)
-    c = purchases.c
     found = uow.execute(
-        sa.select(c.id, c.stripe_checkout_session_id)
-        .where(
-            c.user_id == row["user_id"],
-            c.id != row["id"],
-            c.status == PurchaseStatus.PENDING,
-            c.stripe_checkout_session_id.is_not(None),
-            c.expires_at > uow.now,
-            is_unclaimed(c, uow.now),
-        )
-        .order_by(c.created_at.desc(), c.id)
-        .offset(uow.state.settings.max_open_sessions - 1)
+        uow.sql.find_superseded,
+        {
+            "user_id": row["user_id"],
+            "purchase_id": row["id"],
+            "now": uow.now,
+            "kept": uow.state.settings.max_open_sessions - 1,
+        },
     ).all()
     if found:
+        purchases = uow.models.table(uow.models.Purchase)
         uow.execute(
             sa.update(purchases)
-            .where(c.id.in_([superseded.id for superseded in found]))
+            .where(purchases.c.id.in_([superseded.id for superseded in found]))
             .values(checkout_claimed_until=uow.now + CLOSING_LEASE)
         )
     return tuple(superseded.stripe_checkout_session_id for superseded in found)

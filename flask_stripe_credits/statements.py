@@ -59,6 +59,7 @@ class Statements:
         insert: Any = _INSERT[dialect]
         self._locks(models, insert)
         self._purchases(models)
+        self._checkouts(models)
         self._facts(models)
         self._reversals(models, insert)
         self._grants(models, insert)
@@ -117,6 +118,60 @@ class Statements:
         grants = models.table(models.Grant)
         self.update_purchase_of_grant = self.update_purchase.where(
             sa.exists().where(grants.c.id == bind("grant_key"))
+        )
+
+    def _checkouts(self, models: Models) -> None:
+        purchases, packages = models.table(models.Purchase), models.table(models.Package)
+        c, p, bind = purchases.c, packages.c, sa.bindparam
+        of_buyer, pending = c.user_id == bind("user_id"), c.status == "pending"
+        now: sa.BindParameter[Any] = bind("now")
+        newest_first = (c.created_at.desc(), c.id)
+        # No request opens or closes the checkout just now.
+        unclaimed = sa.or_(c.checkout_claimed_until.is_(None), c.checkout_claimed_until <= now)
+        self.find_purchase_by_key = sa.select(purchases).where(
+            of_buyer, c.idempotency_key == bind("idempotency_key")
+        )
+        # The same click a moment ago, if the package is still sold for the same.
+        self.find_recent_purchase = (
+            sa.select(purchases)
+            .join(packages, p.id == c.package_id)
+            .where(
+                of_buyer,
+                c.request_hash == bind("request_hash"),
+                pending,
+                c.created_at > bind("since"),
+                sa.or_(c.expires_at.is_(None), c.expires_at > now),
+                sa.or_(c.checkout_url.is_(None), unclaimed),
+                p.is_active,
+                p.credits == c.amount_credits,
+                p.unit_amount == c.unit_amount,
+                p.currency == c.currency,
+                p.stripe_price_id.is_not_distinct_from(c.stripe_price_id),
+            )
+            .order_by(*newest_first)
+            .limit(1)
+        )
+        self.find_newest_times = (
+            sa.select(c.created_at)
+            .where(of_buyer, c.created_at > bind("since"))
+            .order_by(c.created_at.desc())
+            .limit(bind("most"))
+        )
+        self.find_superseded = (
+            sa.select(c.id, c.stripe_checkout_session_id)
+            .where(
+                of_buyer,
+                c.id != bind("purchase_id"),
+                pending,
+                c.stripe_checkout_session_id.is_not(None),
+                c.expires_at > now,
+                unclaimed,
+            )
+            .order_by(*newest_first)
+            .offset(bind("kept"))
+        )
+        self.find_active_package = sa.select(packages).where(
+            p.package_code == bind("package_code"), p.is_active
         )
 
     def _facts(self, models: Models) -> None:

@@ -34,16 +34,11 @@ def find_active_package(uow: UnitOfWork, package_code: str) -> Row:
 
     :raises PackageNotFound: for any other code.
     """
-    packages = uow.models.table(uow.models.Package)
     if is_package_code(package_code):
-        found = _rows(
-            uow,
-            sa.select(packages).where(
-                packages.c.package_code == package_code, packages.c.is_active
-            ),
-        )
-        if found:
-            return found[0]
+        found = uow.execute(uow.sql.find_active_package, {"package_code": package_code})
+        row = cast(Row | None, found.mappings().first())
+        if row is not None:
+            return row
     raise PackageNotFound(package_code)
 
 
