@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ..config import SECRET_KEY
 from ..errors import GatewayKeyRefused, GatewayRejected, GatewayUnavailable
@@ -10,23 +11,37 @@ from .findings import Finding, error, ok, skipped, warning
 from .patient import Patient
 
 _KEYS_PAGE = "https://dashboard.stripe.com/apikeys"
-# What selling and reconciling read, and what refunds, sync and webhook change.
-_READ = (
-    "/v1/checkout/sessions",
-    "/v1/payment_intents",
-    "/v1/refunds",
-    "/v1/disputes",
-    "/v1/products",
-    "/v1/prices",
-    "/v1/events",
-    "/v1/webhook_endpoints",
-)
-_CHANGED = (
-    ("/v1/checkout/sessions", "/v1/checkout/sessions/cs_test_doctor/expire"),
-    ("/v1/refunds", "/v1/refunds/re_doctor"),
-    ("/v1/products", "/v1/products/prod_doctor"),
-    ("/v1/prices", "/v1/prices/price_doctor"),
-    ("/v1/webhook_endpoints", "/v1/webhook_endpoints/we_doctor"),
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """Something that the key has to be allowed.
+
+    :ivar nothing: path of an object that doesn't exist, where objects are changed.
+    :ivar command: the one that needs it; None: selling does.
+    """
+
+    path: str
+    command: str | None
+    nothing: str | None = None
+
+    def __str__(self) -> str:
+        return f"to {'read' if self.nothing is None else 'change'} {self.path}"
+
+
+_NEEDS = (
+    _Need("/v1/checkout/sessions", None, "/v1/checkout/sessions/cs_test_doctor/expire"),
+    _Need("/v1/refunds", None),
+    _Need("/v1/payment_intents", "reconcile"),
+    _Need("/v1/disputes", "reconcile"),
+    _Need("/v1/events", "replay"),
+    _Need("/v1/refunds", "refund", "/v1/refunds/re_doctor"),
+    _Need("/v1/products", "sync"),
+    _Need("/v1/prices", "sync"),
+    _Need("/v1/products", "sync", "/v1/products/prod_doctor"),
+    _Need("/v1/prices", "sync", "/v1/prices/price_doctor"),
+    _Need("/v1/webhook_endpoints", "webhook"),
+    _Need("/v1/webhook_endpoints", "webhook", "/v1/webhook_endpoints/we_doctor"),
 )
 
 
@@ -59,25 +74,30 @@ def permissions(patient: Patient) -> Iterator[Finding]:
     if not patient.state.settings.require_secret_key().reveal().startswith("rk_"):
         yield ok("a secret key may do everything")
         return
-    lacking = [f"{missing} ({what})" for what, missing in _lacking(patient)]
-    for missing in lacking:
-        yield error(f"the restricted key lacks {missing}", f"add it to the key at {_KEYS_PAGE}")
+    lacking = list(_lacking(patient))
+    for need, missing in lacking:
+        told = f"the restricted key lacks {missing} ({need})"
+        if need.command is None:
+            yield error(told, f"add it to the key at {_KEYS_PAGE}")
+        else:
+            yield warning(
+                f"{told}, which `flask credits {need.command}` needs",
+                f"add it at {_KEYS_PAGE}, or run that command with another key",
+            )
     if not lacking:
         yield ok("the restricted key may do all that is needed")
 
 
-def _lacking(patient: Patient) -> Iterator[tuple[str, str]]:
+def _lacking(patient: Patient) -> Iterator[tuple[_Need, str]]:
     gateway = patient.state.gateway
-    for path in _READ:
+    for need in _NEEDS:
         try:
-            gateway.ask(path, {"limit": 1})
+            if need.nothing is None:
+                gateway.ask(need.path, {"limit": 1})
+            else:
+                gateway.ask_to_change(need.nothing)
         except GatewayKeyRefused as refused:
-            yield f"to read {path}", refused.permission or "a permission"
-    for path, nothing in _CHANGED:
-        try:
-            gateway.ask_to_change(nothing)
-        except GatewayKeyRefused as refused:
-            yield f"to change {path}", refused.permission or "a permission"
+            yield need, refused.permission or "a permission"
         except GatewayRejected:
             # It may; there is only no such object.
             continue
