@@ -46,6 +46,8 @@ _SQLSTATES_WORTH_ANOTHER_TRY = frozenset({"40001", "40P01", "55P03"})
 _SQLSTATES_OF_MISSING_TABLES = frozenset({"42P01", "42703"})
 # query_canceled (statement_timeout), lock_not_available (lock_timeout), transaction_timeout
 _SQLSTATES_OF_TIMEOUTS = frozenset({"57014", "55P03", "25P04"})
+# What SQLite says: of a table, of a column that is read, and of one that is written.
+_SQLITE_MISSES = ("no such table", "no such column", "has no column named")
 # connection, invalid transaction state (read only), resources, operator intervention, system
 _SQLSTATE_CLASSES_OF_OUTAGES = frozenset({"08", "25", "53", "57", "58"})
 
@@ -112,7 +114,7 @@ def database_trouble(error: BaseException) -> Trouble | None:
     if not isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)):
         return None
     message = str(error.orig)
-    if "no such table" in message or "no such column" in message:
+    if any(told in message for told in _SQLITE_MISSES):
         return Trouble.NO_TABLES
     return Trouble.PASSING if "is locked" in message else Trouble.DOWN
 

@@ -761,6 +761,7 @@ class FakeDriverError(Exception):
                 "database table is locked": Trouble.PASSING,
                 "no such table: credit_purchases": Trouble.NO_TABLES,
                 "no such column: credit_purchases.x": Trouble.NO_TABLES,
+                "table credit_grants has no column named package_code": Trouble.NO_TABLES,
                 "attempt to write a readonly database": Trouble.DOWN,
                 "disk I/O error": Trouble.DOWN,
                 "connection refused": Trouble.DOWN,

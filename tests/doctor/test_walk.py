@@ -6,13 +6,16 @@ The tables of :file:`docs/how-to/troubleshoot.md` name the same faults.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
+from flask_stripe_credits import monitoring
 from flask_stripe_credits.doctor import CHECKS
 from flask_stripe_credits.errors import ConfigurationError
 from flask_stripe_credits.sandbox import Sandbox
@@ -112,6 +115,7 @@ class Fault:
     :ivar buyer: what a buyer is answered who asks for a checkout; None: 201.
     :ivar event: what Stripe is answered that tells of a payment; None: it doesn't tell.
     :ivar logged: the event of the line in the log that comes of it.
+    :ivar counted: the metric that counts it, and the label's value.
     :ivar alert: what of the shipped alerts fires, if it stays so.
     """
 
@@ -124,6 +128,7 @@ class Fault:
     buyer: int = 201
     event: int | None = 200
     logged: str | None = None
+    counted: tuple[str, str] | None = None
     alert: str | None = None
 
 
@@ -199,6 +204,7 @@ FAULTS = [
         "isn't in STRIPE_WEBHOOK_SECRET_CREDITS",
         event=400,
         logged="webhook_unsigned",
+        counted=("webhook_deliveries_total", "invalid_signature"),
         alert="StripeCreditsWebhookFailures",
     ),
     Fault(
@@ -210,6 +216,7 @@ FAULTS = [
         mend=FreshHost.restart,
         event=400,
         logged="webhook_unsigned",
+        counted=("webhook_deliveries_total", "invalid_signature"),
         alert="StripeCreditsWebhookFailures",
     ),
     Fault(
@@ -221,6 +228,7 @@ FAULTS = [
         mend=commands(),
         event=503,
         logged="setting_unusable",
+        counted=("webhook_deliveries_total", "not_configured"),
         alert="StripeCreditsWebhookFailures",
     ),
     Fault(
@@ -258,6 +266,7 @@ FAULTS = [
         "starter: activate price price_",
         buyer=502,
         logged="stripe_rejected",
+        counted=("stripe_calls_total", "rejected"),
         alert="StripeCreditsStripeErrors",
     ),
     Fault(
@@ -276,6 +285,7 @@ FAULTS = [
         mend=source("def book(", "@credits.on_grant\ndef book("),
         event=503,
         logged="receiver_missing",
+        counted=("fulfillment_failures_total", "no_receiver"),
         alert="StripeCreditsAllocationErrors",
     ),
     Fault(
@@ -305,6 +315,7 @@ FAULTS = [
         buyer=503,
         event=503,
         logged="webhook_failed",
+        counted=("database_failures_total", "down"),
         alert="StripeCreditsDatabaseDown",
     ),
     Fault(
@@ -315,6 +326,7 @@ FAULTS = [
         "the credit tables are at revision 0001, the newest is ",
         event=503,
         logged="fulfillment_failed",
+        counted=("database_failures_total", "no_tables"),
         alert="StripeCreditsAllocationErrors",
     ),
     Fault(
@@ -326,6 +338,7 @@ FAULTS = [
         mend=back_to_a_test_key,
         buyer=503,
         logged="stripe_key_refused",
+        counted=("stripe_calls_total", "key_refused"),
         alert="StripeCreditsStripeErrors",
     ),
     Fault(
@@ -337,6 +350,7 @@ FAULTS = [
         mend=lambda host: settings(STRIPE_CREDITS_API_BASE=host.sandbox.url)(host),
         buyer=503,
         logged="stripe_unavailable",
+        counted=("stripe_calls_total", "unreachable"),
         alert="StripeCreditsStripeErrors",
     ),
     Fault(
@@ -368,6 +382,7 @@ FAULTS = [
         mend=lambda host: None,
         event=400,
         logged="webhook_unsigned",
+        counted=("webhook_deliveries_total", "invalid_signature"),
         alert="StripeCreditsWebhookFailures",
     ),
 ]
@@ -385,11 +400,14 @@ def test_what_breaks_is_told_and_mended(
     assert (line["level"], fault.told in line["found"]) == (fault.level, True), line
     assert code == (1 if "error" in {line["level"] for line in lines} else 2)
     assert line["advice"] or line["command"]
+    before = fault.counted and how_often(*fault.counted)
     if host.running is not None:
         assert host.ask_to_buy().status_code == fault.buyer
     assert host.pay(opened["session_id"]) == fault.event
     if fault.logged is not None:
         assert fault.logged in {getattr(record, "event", None) for record in caplog.records}
+    if fault.counted is not None:
+        assert how_often(*fault.counted) > before
     if fault.check == "clock":
         return
     (fault.mend or commands(line["command"]))(host)
@@ -400,6 +418,22 @@ def test_what_breaks_is_told_and_mended(
     host.assert_invariants()
 
 
+def how_often(metric: str, value: str) -> float:
+    """What a metric has counted with this label's value, for whatever app."""
+    return sum(
+        sample.value
+        for family in REGISTRY.collect()
+        for sample in family.samples
+        if sample.name == f"stripe_credits_{metric}" and value in sample.labels.values()
+    )
+
+
+def test_the_alerts_are_those_that_the_package_ships() -> None:
+    rules = (Path(monitoring.__file__).with_name("rules.yml")).read_text()
+    shipped = set(re.findall(r"alert: (\w+)", rules))
+    assert {fault.alert for fault in FAULTS if fault.alert} <= shipped
+
+
 def test_the_page_names_the_same_faults() -> None:
     rows = next(tables(sections("how-to/troubleshoot.md")["What breaks, and what tells"]))
     assert rows[1:] == [
@@ -407,6 +441,7 @@ def test_the_page_names_the_same_faults() -> None:
             fault.name,
             f"`{fault.check}`",
             f"`{fault.logged}`" if fault.logged else "",
+            "`{}`: `{}`".format(*fault.counted) if fault.counted else "",
             f"`{fault.alert}`" if fault.alert else "",
         ]
         for fault in FAULTS
