@@ -52,7 +52,7 @@ def texts() -> set[Any]:
 
 def as_po(catalogue: Catalog) -> bytes:
     buffer = io.BytesIO()
-    write_po(buffer, catalogue, width=100, no_location=True, omit_header=False)
+    write_po(buffer, catalogue, width=100, no_location=True, sort_output=True)
     return buffer.getvalue()
 
 

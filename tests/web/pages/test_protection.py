@@ -307,3 +307,23 @@ def test_layout_and_blocks_of_the_host_are_used(small_pages: Host, host_template
     assert "pages.css?v=" in page
     assert "Starter Pack" in page
     assert "Acme" in buyer_of(small_pages).get("/purchases/x", status=404)
+
+
+def test_a_host_replaces_one_block_of_a_page(small_pages: Host, host_templates: Path) -> None:
+    small_pages.app.template_folder = str(host_templates.parent)
+    for page, block in (
+        ("shop", "credits_packages"),
+        ("history", "credits_purchases"),
+        ("purchase", "credits_purchase"),
+    ):
+        (host_templates / f"{page}.html").write_text(
+            f'{{% extends "flask_stripe_credits/original/{page}.html" %}}'
+            f"{{% block {block} %}}<p>Credits never expire.</p>{{{{ super() }}}}{{% endblock %}}"
+        )
+    bought = small_pages.add_purchase()
+    for path in ("", "/history", f"/purchases/{bought['id']}"):
+        page = buyer_of(small_pages).get(path)
+        assert "Credits never expire." in page
+        assert "Starter Pack" in page
+    refused = buyer_of(small_pages).press(unit_amount="1")
+    assert refused.text.count('role="alert"') == 1
