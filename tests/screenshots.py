@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -37,6 +38,7 @@ def _walk(browser: Browser, demo: DemoProcess) -> None:
     page = browser.new_page(viewport={"width": 1120, "height": 880})
     page.set_default_timeout(_PATIENCE_MILLISECONDS)
     _log_in(page, demo)
+    _take(page, "shop", height=600)
     _open_checkout(page, demo)
     _fill_card(page, "4000 0000 0000 0127")
     page.get_by_role("button", name="Pay $10.00").click()
@@ -44,7 +46,8 @@ def _walk(browser: Browser, demo: DemoProcess) -> None:
     _take(page, "payment-page")
     _fill_card(page, "4242 4242 4242 4242")
     page.get_by_role("button", name="Pay $10.00").click()
-    page.get_by_test_id("outcome").wait_for()
+    page.get_by_role("heading", name="1,000 credits were added").wait_for()
+    _take(page, "purchase", height=780)
     page.goto(f"{demo.sandbox_url}/dashboard/payments")
     page.get_by_role("link", name="$10.00").first.click()
     page.get_by_label("Amount in USD").first.fill("2.50")
@@ -54,8 +57,13 @@ def _walk(browser: Browser, demo: DemoProcess) -> None:
     page.get_by_role("link", name="charge.refunded").click()
     page.get_by_text("delivered").wait_for()
     _take(page, "dashboard-event")
-    page.set_viewport_size({"width": 390, "height": 760})
     page.emulate_media(color_scheme="dark")
+    _open_checkout(page, demo)
+    page.goto(f"{demo.url}/admin/credits/history")
+    _take(page, "history-in-the-dark", height=520)
+    page.set_viewport_size({"width": 390, "height": 760})
+    page.goto(f"{demo.url}/admin/credits")
+    _take(page, "shop-on-a-phone")
     _open_checkout(page, demo)
     page.get_by_text("US bank account", exact=True).click()
     page.get_by_label("Email").fill("alice@example.com")
@@ -88,8 +96,11 @@ def _fill_card(page: Page, number: str) -> None:
     page.get_by_label("ZIP").fill("94107")
 
 
-def _take(page: Page, name: str, *, full_page: bool = False) -> None:
-    page.screenshot(path=PICTURES / f"{name}.png", full_page=full_page)
+def _take(page: Page, name: str, *, full_page: bool = False, height: int = 0) -> None:
+    """:param height: of the part of the window that is worth showing; 0 for all of it."""
+    size: Any = page.viewport_size
+    clip: Any = {"x": 0, "y": 0, "width": size["width"], "height": height} if height else None
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=full_page, clip=clip)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from flask_stripe_credits.catalog.file import parse_packages
 
 from ..hosts import PREFIX, Host, make_host
 from ..payloads import event, refund
-from .pages import PAGES, blocks, read
+from .pages import PAGES, ROOT, blocks, read
 
 
 def test_the_ledger_page_books_refuses_and_tells(
@@ -121,3 +121,48 @@ def test_the_settings_of_the_transactions_page_limit_how_long_a_delivery_waits(
         assert host.db.engine.pool.timeout() == 5  # type: ignore[attr-defined]
     assert host.pay(host.add_purchase()).status_code == 200
     assert host.ledger() == [1000]
+
+
+def test_the_page_about_the_pages_sells(load_page: Any) -> None:
+    page, secret = load_page("how-to/sell-with-ready-made-pages.md")
+    app = Flask("page")
+    app.config |= {
+        "SECRET_KEY": "only for tests",
+        "SQLALCHEMY_DATABASE_URI": "sqlite://",
+        "STRIPE_CREDITS_PAGES": "/credits",
+        "STRIPE_CREDITS_API_BASE": "http://127.0.0.1:9",
+    }
+    page.credits.user_id_loader(lambda: "alice")
+    page.db.init_app(app)
+    page.credits.init_app(app)
+    host = Host(app, page.db, page.credits, page.LedgerEntry, secret)
+    with app.app_context():
+        page.db.create_all()
+        addresses = {rule.rule for rule in app.url_map.iter_rules()}
+    documented = re.findall(
+        r"^\| `(/credits\S*)`", read("how-to/sell-with-ready-made-pages.md"), re.M
+    )
+    assert len(documented) == 5
+    assert {address.replace("<id>", "<purchase_id>") for address in documented} <= addresses
+    assert host.pay(host.add_purchase()).status_code == 200
+    assert ">1,000<" in host.client.get("/credits").text
+    assert [host.client.get(path).status_code for path in documented if "<" not in path] == [
+        200
+    ] * 3
+
+
+def test_the_restyling_page_adds_to_the_policy(load_page: Any, sqlite_host: Host) -> None:
+    page, _ = load_page("how-to/restyle-the-pages.md")
+    host = make_host("sqlite://", STRIPE_CREDITS_PAGES="/credits")
+    host.app.after_request(page.allow_our_fonts)
+    policy = host.client.get("/credits").headers["Content-Security-Policy"]
+    assert "font-src 'self' https://fonts.example.com" in policy
+    assert "form-action 'self' http://127.0.0.1:9" in policy
+    text = read("how-to/restyle-the-pages.md")
+    assert (ROOT / "example_app/templates/flask_stripe_credits/layout.html").read_text().partition(
+        "{% extends"
+    )[2] in text
+    css = (ROOT / "flask_stripe_credits/web/pages/static/pages.css").read_text()
+    named = set(re.findall(r"--fsc-[a-z-]+", text))
+    assert len(named) > 10
+    assert named <= set(re.findall(r"(--fsc-[a-z-]+):", css))
