@@ -15,7 +15,7 @@ from flask_stripe_credits.catalog.editing import (
     deactivate_package,
     edit_package,
 )
-from flask_stripe_credits.catalog.file import default_catalog, parse_packages
+from flask_stripe_credits.catalog.file import PackageSpec, default_catalog, parse_packages
 from flask_stripe_credits.catalog.packages import load_packages
 from flask_stripe_credits.errors import InvalidPackage, NoSuchPackage, PackageExists
 from flask_stripe_credits.unit_of_work import in_transaction
@@ -242,6 +242,37 @@ def test_edits_beside_loads_and_creations_neither_lose_nor_hang(host: Host) -> N
     (starter,) = host.rows(host.credits.Package, package_code="starter")
     assert starter["credits"] == log[-1]["after"]["credits"]
     assert len(host.rows(host.credits.Package)) == 9
+
+
+def test_a_load_waits_for_an_edit_and_neither_is_tried_again(
+    postgres_host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = postgres_host
+    create(host)
+    specs = [PackageSpec(**GOLD | {"credits": 5})]
+
+    def load() -> None:
+        with host.app.app_context():
+            in_transaction(host.state, lambda uow: load_packages(uow, specs, actor="cli"))
+
+    loading = threading.Thread(target=load)
+
+    def slow(row: Any) -> dict[str, Any]:
+        loading.start()
+        waiting = sa.text(
+            "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database "
+            "WHERE NOT granted AND datname = current_database()"
+        )
+        while True:
+            with host.db.engine.connect() as connection:
+                if connection.scalar(waiting):
+                    return {"credits": row["credits"] + 1}
+
+    with host.app.app_context():
+        edit_package(host.state, "gold", slow, actor="bob")
+    loading.join()
+    assert [details["after"]["credits"] for _, _, details in audit(host)] == [9_000, 9_001, 5]
+    assert "tried again" not in caplog.text
 
 
 def test_a_buyer_is_not_kept_waiting_by_an_edit(postgres_database_url: str) -> None:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -169,20 +168,16 @@ def test_C27_an_event_of_a_purchase_in_review_is_kept_for_whoever_decides(host: 
 
 def test_C27_what_tells_reconciliation_that_a_session_was_dealt_with_is_kept(host: Host) -> None:
     """Handled, but not as the purchase's own session; or after somebody had been asked."""
-    another, flagged = paid(host)[1], paid(host)[1]
-    set_rows(host, host.credits.WebhookEvent, object_id="cs_test_another")
-    (own,) = host.purchases(id=uuid.UUID(flagged["data"]["object"]["client_reference_id"]))
-    host.post_event(host.paid_event(own, id="cs_test_stranger") | {"id": "evt_asked"})
-    set_rows(host, host.credits.WebhookEvent, "evt_asked", verdict="handled", object_id=None)
-    set_rows(
-        host,
-        host.credits.WebhookEvent,
-        flagged["id"],
-        object_id=own["stripe_checkout_session_id"],
-    )
+    (_, another), (purchase, told) = paid(host), paid(host)
+    set_rows(host, host.credits.WebhookEvent, another["id"], object_id="cs_test_another")
+    foreign = refund(purchase["stripe_payment_intent_id"], 5, currency="eur")
+    asked = event("refund.created", foreign)
+    host.post_event(asked)
+    set_rows(host, host.credits.WebhookEvent, asked["id"], verdict="handled")
     age(host)
     assert applied(host) == ["1 deleted, 2 kept"]
-    assert inbox(host) == {another["id"], "evt_asked"}
+    assert inbox(host) == {another["id"], asked["id"]}
+    assert told["id"] not in inbox(host)
 
 
 def test_C27_what_came_lately_or_was_delivered_again_lately_is_kept(host: Host) -> None:
