@@ -36,7 +36,10 @@ class Rule(StrEnum):
 
 
 _POST_THE_DIFFERENCE = "`flask credits reconcile --apply` asks Stripe and posts the difference"
-_BY_HAND = "somebody or something else wrote to our tables: find out who before you mend it"
+_BY_HAND = (
+    "somebody or something else wrote to our tables: find out who before you mend it; "
+    "`flask credits purchases show ID` tells the purchase's story"
+)
 
 WHAT_TO_DO = {
     Rule.CONSERVATION: _POST_THE_DIFFERENCE,
@@ -71,7 +74,7 @@ class Breach:
 
     @property
     def what_to_do(self) -> str:
-        return WHAT_TO_DO[self.rule]
+        return WHAT_TO_DO[self.rule].replace(" ID`", f" {self.purchase_id or 'ID'}`")
 
     def __str__(self) -> str:
         whose = "" if self.purchase_id is None else f" purchase {self.purchase_id}:"

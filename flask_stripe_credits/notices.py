@@ -64,14 +64,16 @@ def tell_flag(uow: UnitOfWork, recorded: Recorded, cause: str) -> None:
         found = uow.execute(uow.sql.lock_purchase, {"purchase_id": recorded.purchase_id})
         row = found.mappings().one()
     purchase = None if row is None else PurchaseSnapshot.of(row)
-    log.error(
-        "event_flagged",
-        "%s (%s, purchase %s)",
-        reason,
-        cause,
-        recorded.purchase_id,
-        purchase_id=recorded.purchase_id,
-    )
+    # Who found the purchase missing has said so already.
+    if recorded.verdict is not Verdict.ORPHAN:
+        log.error(
+            "event_flagged",
+            "%s (%s, purchase %s)",
+            reason,
+            cause,
+            recorded.purchase_id,
+            purchase_id=recorded.purchase_id,
+        )
     _audit(uow, recorded, f"event.{recorded.verdict}", cause, {"reason": reason})
     uow.after_commit(lambda: purchase_flagged.send(app, purchase=purchase, reason=reason))
 

@@ -93,7 +93,9 @@ class Host:
         assert_invariants(self.app)
 
     def load_packages(self) -> None:
-        result = self.app.test_cli_runner().invoke(args=["credits", "packages", "load"])
+        live = ["--live"] if self.state.settings.livemode else []
+        load = ["credits", "packages", "load", "--by", "cli", *live]
+        result = self.app.test_cli_runner().invoke(args=load)
         assert result.exit_code == 0, result.output
 
     def add_purchase(self, **overrides: Any) -> dict[str, Any]:

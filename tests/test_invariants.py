@@ -332,6 +332,9 @@ def test_B32_what_a_receiver_refused_is_not_overdue(host: Host, decision: str | 
 
 def test_every_rule_says_what_to_do() -> None:
     assert set(WHAT_TO_DO) == set(Rule)
+    told = Breach(Rule.BOUNDS, "1001 of 1000 credits", "4f0c").what_to_do
+    assert "`flask credits purchases show 4f0c`" in told
+    assert "`flask credits purchases show ID`" in Breach(Rule.BOUNDS, "?", None).what_to_do
 
 
 def test_paid_without_an_amount_is_named(host: Host) -> None:

@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import InvalidPackage, NoSuchPackage, PackageExists
-from ..models import LONGEST_USER_ID
 from ..state import AppState
 from ..unit_of_work import UnitOfWork, in_transaction
 from .changes import Change, Row, change_to, lock_all, lock_one
-from .rules import FIELDS, is_package_code, missing_fields, wrong_fields, wrong_step
+from .rules import FIELDS, check_actor, is_package_code, missing_fields, wrong_fields, wrong_step
 
 EDITABLE = tuple(name for name in FIELDS if name != "package_code")
 _DEFAULTS = {
@@ -45,8 +44,8 @@ def create_package(state: AppState, values: Values, *, actor: str) -> Change:
         *wrong_fields(values, FIELDS),
         *missing_fields(values, FIELDS),
         *wrong_step(values.get("unit_amount"), values.get("currency")),
-        *_wrong_actor(actor),
     ]
+    check_actor(actor)
     _raise_any(problems)
     package = _DEFAULTS | values | {"description": values.get("description") or None}
 
@@ -79,12 +78,14 @@ def edit_package(
     :raises DatabaseBusy, TablesOutOfDate: nothing was changed.
     """
 
+    check_actor(actor)
+
     def edit(uow: UnitOfWork) -> Change:
         row = lock_one(uow, package_code) if is_package_code(package_code) else None
         if row is None:
             raise NoSuchPackage(package_code)
         wanted = _tidy(values(row) if callable(values) else values)
-        _raise_any([*_wrong_changes(row, wanted), *_wrong_actor(actor)])
+        _raise_any(_wrong_changes(row, wanted))
         if "description" in wanted:
             wanted["description"] = wanted["description"] or None
         return change_to(uow, row, wanted, actor=actor)
@@ -122,12 +123,6 @@ def _wrong_changes(row: Row, wanted: dict[str, Any]) -> list[tuple[str, str]]:
         after = {**row, **wanted}
         problems += wrong_step(after["unit_amount"], after["currency"])
     return problems
-
-
-def _wrong_actor(actor: str) -> list[tuple[str, str]]:
-    if 1 <= len(actor) <= LONGEST_USER_ID:
-        return []
-    return [("actor", f"say who does it, in 1 to {LONGEST_USER_ID} characters")]
 
 
 def _raise_any(problems: list[tuple[str, str]]) -> None:

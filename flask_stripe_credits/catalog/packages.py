@@ -14,7 +14,7 @@ from ..models import Models
 from ..unit_of_work import UnitOfWork
 from .changes import Change, Row, change_to, lock_all
 from .file import PackageSpec
-from .rules import is_package_code
+from .rules import check_actor, is_package_code
 
 
 def active_packages(session: Session | UnitOfWork | sa.Connection, models: Models) -> list[Row]:
@@ -66,7 +66,10 @@ def load_packages(uow: UnitOfWork, specs: Sequence[PackageSpec], *, actor: str) 
 
     Writes an audit row for every package that changes. A new price or currency takes the
     Stripe price away until the next sync. Safe to repeat.
+
+    :raises InvalidPackage: ``actor`` hasn't 1 to 255 characters.
     """
+    check_actor(actor)
     lock_all(uow)
     rows = {row["package_code"]: row for row in all_packages(uow)}
     changes = []

@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import InvalidPackage
+from ..models import LONGEST_USER_ID
 from ..money import LARGEST_INTEGER, is_currency, smallest_step
 
 PACKAGE_CODE = re.compile(r"[a-z0-9_-]{1,50}\Z")
@@ -116,6 +118,15 @@ def wrong_step(unit_amount: object, currency: object) -> Iterator[tuple[str, str
             "unit_amount",
             f"unit_amount must be a multiple of {step} in {currency}, not {unit_amount}",
         )
+
+
+def check_actor(actor: str) -> None:
+    """See that the audit log can hold who acts.
+
+    :raises InvalidPackage: it can't.
+    """
+    if not 1 <= len(actor) <= LONGEST_USER_ID:
+        raise InvalidPackage({"actor": f"say who does it, in 1 to {LONGEST_USER_ID} characters"})
 
 
 def _shown(value: object) -> str:

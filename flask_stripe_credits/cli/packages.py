@@ -17,6 +17,8 @@ from ..errors import StripeCreditsError
 from ..money import Money
 from ..state import current_state
 from ..unit_of_work import in_transaction
+from .actor import acting, by_option
+from .mode import check_live_if_known
 from .package_edits import activate_command, deactivate_command, edit_command
 from .tables import table
 
@@ -33,15 +35,19 @@ for _command in (edit_command, activate_command, deactivate_command):
 
 @packages_group.command("load")
 @click.argument("file", type=click.File("rb"), required=False)
-def load(file: BinaryIO | None) -> None:
+@by_option
+@click.option("--live", is_flag=True, help="Say that live packages are meant.")
+def load(file: BinaryIO | None, by: str | None, live: bool) -> None:
     """Make the packages what FILE (TOML) says; without FILE, the default catalogue.
 
     Packages that FILE doesn't name are left alone. Safe to repeat. A mistake anywhere in FILE
     changes nothing.
     """
     try:
+        state, actor = current_state(), acting(by)
+        check_live_if_known(state, writes=True, live=live)
         specs = parse_packages(default_catalog() if file is None else file.read())
-        loaded = in_transaction(current_state(), lambda uow: load_packages(uow, specs, actor="cli"))
+        loaded = in_transaction(state, lambda uow: load_packages(uow, specs, actor=actor))
     except StripeCreditsError as error:
         raise click.ClickException(str(error)) from None
     for change in loaded.changes:

@@ -107,7 +107,9 @@ def _as_json(one: Waiting) -> str:
 
 def _as_text(one: Waiting) -> str:
     about = f", purchase {one.purchase_id}" if one.kind != "purchase" else ""
-    lines = [printable(f"{one.kind} {one.id}, {one.object_id}{about}: {one.reason}")]
+    # An orphan's session is named where it is needed, in the command.
+    at_stripe = f", {one.object_id}" if one.kind != "orphan" else ""
+    lines = [printable(f"{one.kind} {one.id}{at_stripe}{about}: {one.reason}")]
     if one.kind == "orphan":
         lines.append(
             f"  `flask credits reconcile --rebuild {one.object_id} --user ID --package CODE` "

@@ -17,7 +17,7 @@ def packages(patient: Patient) -> Iterator[Finding]:
     if found:
         yield ok(f"for sale: {', '.join(package['package_code'] for package in found)}")
     else:
-        yield error("nothing is for sale", command="flask credits packages load")
+        yield error("nothing is for sale", command=patient.command("packages load"))
 
 
 def prices(patient: Patient) -> Iterator[Finding]:

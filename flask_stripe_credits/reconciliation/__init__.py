@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from .findings import Finding as Finding
 from .findings import Kind as Kind
 from .findings import Totals as Totals
+from .known import check_database
 from .reversals import Elsewhere, compare_reversals
 from .run import Run as Run
 from .sessions import compare_sessions
@@ -27,7 +28,9 @@ def reconcile(run: Run) -> Iterator[Finding]:
 
     :raises GatewayError: Stripe can't be asked. What was recorded stays: run it again.
     :raises NotConfigured: there is no usable API key.
+    :raises TablesOutOfDate, DatabaseBusy: the database can't be read; Stripe isn't asked then.
     """
+    check_database(run.state)
     elsewhere: Elsewhere = {}
     # Refunds first: a session that was missed is then recorded together with what went back.
     for findings in (compare_reversals(run, elsewhere), compare_sessions(run, elsewhere)):

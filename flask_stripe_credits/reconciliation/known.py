@@ -238,6 +238,15 @@ def kept(state: AppState, payment: str, currency: str, but: Collection[str]) -> 
     return Reversals(*sums)
 
 
+def check_database(state: AppState) -> None:
+    """See that there are tables to compare with, before minutes are spent on Stripe's lists.
+
+    :raises TablesOutOfDate, DatabaseBusy: there are none, or they can't be read.
+    """
+    with reading(state) as connection:
+        connection.execute(sa.select(state.models.table(state.models.Purchase)).limit(0))
+
+
 def verdicts_on(state: AppState, finding: Finding) -> set[str]:
     """Return what became of the events about this object that name this purchase."""
     c = state.models.table(state.models.WebhookEvent).c

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import getpass
 import json
 import threading
 from pathlib import Path
@@ -16,6 +17,7 @@ from flask_stripe_credits.errors import PackageNotFound
 from flask_stripe_credits.unit_of_work import in_transaction
 
 from ..hosts import Host, make_host
+from ..payloads import new_api_key
 
 GOLD = """
 [[packages]]
@@ -86,21 +88,32 @@ def test_a_change_is_told_field_by_field_and_kept_in_the_audit_log(
     file = tmp_path / "gold.toml"
     file.write_text(GOLD)
     assert "created    gold: Gold Pack, 9,000 credits for €70.00" in ok(
-        packages(host, "load", str(file))
+        packages(host, "load", str(file), "--by", "ann")
     )
     file.write_text(GOLD.replace("7_000", "6500") + 'description = "Größer"\n')
     assert ok(packages(host, "load", str(file))).splitlines() == [
         'updated    gold: unit_amount 7000 -> 6500, description none -> "Größer"'
     ]
     created, updated = audit(host)
-    assert created[:2] == ("cli", "package.created")
+    assert created[:2] == ("ann", "package.created")
     assert created[2]["after"]["unit_amount"] == 7000
-    assert updated[:2] == ("cli", "package.updated")
+    assert updated[:2] == (getpass.getuser(), "package.updated")
     assert updated[2] == {
         "package_code": "gold",
         "before": {"description": None, "unit_amount": 7000},
         "after": {"description": "Größer", "unit_amount": 6500},
     }
+
+
+def test_F25_a_live_catalogue_is_loaded_only_with_live(sqlite_host: Host) -> None:
+    live = make_host(sqlite_host.db_url, tables=False, STRIPE_SECRET_KEY=new_api_key("live"))
+    refused = packages(live, "load")
+    assert refused.exit_code == 1
+    assert refused.stderr == "Error: the API key is a live key: add --live if that is meant\n"
+    assert by_code(live) == {}
+    ok(packages(live, "load", "--live"))
+    assert len(by_code(live)) == 4
+    assert packages(sqlite_host, "load", "--live").exit_code == 1
 
 
 def test_packages_that_the_file_does_not_name_are_left_alone_and_named(host: Host) -> None:

@@ -59,7 +59,7 @@ def test_the_list_names_purchases_events_and_orphans(shop: Host, stub: StripeStu
         f"purchase {purchase['id']}, {session_id}: "
         f"a discount of 100 although promotion codes are off",
         f"event {foreign['id']}, re_1, purchase {paid['id']}: refund re_1 is in eur, expected usd",
-        f"orphan {lost['id']}, cs_test_lost, purchase {gone['id']}: the purchase is missing",
+        f"orphan {lost['id']}, purchase {gone['id']}: the purchase is missing",
         "  `flask credits reconcile --rebuild cs_test_lost --user ID --package CODE` "
         "makes the purchase again",
         "3 to decide on; `flask credits review show ID` tells the story of each",

@@ -10,7 +10,7 @@ from flask_stripe_credits.cli import reconcile as command
 from flask_stripe_credits.gateway import connection
 from flask_stripe_credits.sandbox import Sandbox
 
-from ..hosts import Host
+from ..hosts import Host, make_host
 from ..payloads import new_api_key
 from ..stripe_stub import NewShop, StripeStub
 from .shoppers import (
@@ -225,6 +225,8 @@ def test_without_tables_it_says_what_to_do(new_shop: NewShop, stripe: Sandbox) -
     shop = new_shop()
     with shop.app.app_context():
         shop.db.drop_all()
-    result = run(shop)
-    assert result.exit_code == SOMEBODY
-    assert "run `flask credits db upgrade`" in result.output
+    # Whether Stripe is there or not: nothing listens at the second address.
+    for api_base in (stripe.url, "http://127.0.0.1:9"):
+        result = run(make_host(shop.db_url, tables=False, STRIPE_CREDITS_API_BASE=api_base))
+        assert result.exit_code == SOMEBODY
+        assert "run `flask credits db upgrade`" in result.output

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from typing import Any
 
 import pytest
@@ -303,7 +304,9 @@ def test_a_site_that_was_renamed_knows_its_sessions(
     assert renamed.purchase(purchase["id"])["status"] == "completed"
 
 
-def test_C25_a_paid_session_whose_purchase_is_gone_is_told(shop: Host, stripe: Sandbox) -> None:
+def test_C25_a_paid_session_whose_purchase_is_gone_is_told(
+    shop: Host, stripe: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
     paid, unpaid = buy_and_pay(shop, stripe), buy(shop, "bob")
     lose_rows(shop, paid, unpaid)
     (finding,) = findings(shop)
@@ -314,6 +317,8 @@ def test_C25_a_paid_session_whose_purchase_is_gone_is_told(shop: Host, stripe: S
     (noted,) = shop.rows(shop.credits.WebhookEvent)
     assert (noted["verdict"], noted["purchase_id"]) == ("orphan", paid["id"])
     assert len(shop.rows(shop.credits.AuditLog, action="event.orphan")) == 1
+    (alarm,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
+    assert paid["stripe_checkout_session_id"] in alarm.getMessage()
     assert shop.ledger() == []
     stripe.refund(payment_of(stripe, paid))
     assert_in_line(shop)
