@@ -15,6 +15,7 @@ from . import (
     redirects,
     settings,
     stripe_account,
+    watching,
 )
 from .examination import Check
 
@@ -33,6 +34,7 @@ CHECKS = (
     Check("login", "Login", login.login),
     Check("administrators", "Administrators", login.administrators),
     Check("pages", "Pages", login.pages),
+    Check("metrics", "Metrics", watching.metrics),
     Check("database", "Database", database.database),
     Check("tables", "Tables", database.tables, ("database",)),
     Check("packages", "Packages", packages.packages, ("tables",)),

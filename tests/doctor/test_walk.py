@@ -5,6 +5,7 @@ The tables of :file:`docs/how-to/troubleshoot.md` name the same faults.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -20,7 +21,7 @@ from flask_stripe_credits.doctor import CHECKS
 from flask_stripe_credits.errors import ConfigurationError
 from flask_stripe_credits.sandbox import Sandbox
 
-from ..docs.pages import codes, sections, tables
+from ..docs.pages import codes, read, sections, tables
 from ..payloads import new_api_key, new_secret
 from .fresh_host import FreshHost
 
@@ -448,18 +449,43 @@ def test_the_page_names_the_same_faults() -> None:
     ]
 
 
-def test_every_symptom_leads_to_a_command_that_is_there(healthy: FreshHost) -> None:
-    (rows,) = tables(sections("how-to/troubleshoot.md")["From a symptom to a command"])
+def commands_on(page: str) -> set[str]:
+    """The commands of ours that a page names, in its text and in its blocks."""
+    text = read(page)
+    blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    return {
+        command
+        for command in [*codes(text), *blocks.splitlines()]
+        if command.startswith("flask credits ")
+    }
+
+
+@pytest.mark.parametrize("page", ["how-to/troubleshoot.md", "how-to/go-live.md"])
+def test_the_commands_on_a_page_are_there(healthy: FreshHost, page: str) -> None:
     runner = healthy.load().test_cli_runner()
-    for _, ask, then in rows[1:]:
-        for command in codes(ask + then):
-            if command.startswith("flask "):
-                words = shlex.split(command.replace(" ID", ""))[1:]
-                told = runner.invoke(args=[*(w for w in words if w[0] != "-"), "--help"])
-                assert told.exit_code == 0, command
-                assert all(word in told.output for word in words if word[0] == "-"), command
-        if ask.startswith("`flask credits doctor`:"):
-            assert set(codes(ask)[1:]) <= {check.id for check in CHECKS}, ask
+    found = commands_on(page)
+    assert len(found) > 8
+    for command in found:
+        words = [word for word in shlex.split(command)[1:] if not word.isupper()]
+        options = [word for word in words if word.startswith("--")]
+        names = itertools.takewhile(lambda word: not word.startswith("-"), words)
+        told = runner.invoke(args=[*names, "--help"])
+        assert told.exit_code == 0, command
+        assert all(option in told.output for option in options), command
+
+
+def test_the_checks_on_a_page_are_there() -> None:
+    ids = {check.id for check in CHECKS}
+    (symptoms,) = tables(sections("how-to/troubleshoot.md")["From a symptom to a command"])
+    asked = [ask for _, ask, _ in symptoms if ask.startswith("`flask credits doctor`:")]
+    assert len(asked) > 5
+    assert {id for ask in asked for id in codes(ask)[1:]} <= ids
+    _, checklist = (
+        table
+        for name in ("2. The settings", "3. Stripe")
+        for table in tables(sections("how-to/go-live.md")[name])
+    )
+    assert {id for row in checklist[1:] for id in codes(row[1])} <= ids
 
 
 def test_keys_of_different_modes_keep_the_app_from_starting(healthy: FreshHost) -> None:
