@@ -13,6 +13,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from .example_app.demo_process import ROOT, DemoProcess
+from .operator_screenshots import take_operator_pictures
 
 PICTURES = ROOT / "docs" / "how-to" / "pictures"
 _PATIENCE_MILLISECONDS = 20_000
@@ -28,6 +29,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         try:
             demo.start()
+            take_operator_pictures(browser, demo)
             _walk(browser, demo)
         finally:
             browser.close()
