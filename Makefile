@@ -18,7 +18,7 @@ COVERAGE := $(if $(COV),--cov --cov-report=term-missing:skip-covered)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-fast test-lowest test-outside soak check format format-check lint types layers spelling docs catalogue translations screenshots wheel clean
+.PHONY: help demo install test test-fast test-lowest test-outside soak bench check format format-check lint types layers spelling docs catalogue translations screenshots wheel clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-outside: $(READY) ## Hold the sandbox against what Stripe publishes (fetche
 
 soak: $(READY) ## Run the long tests and print their figures (SOAK_SCALE=0.1 tries a tenth)
 	$(PYTEST) --soak $(PYTEST_ARGS)
+
+bench: $(READY) ## Measure against handlers written by hand; writes docs/explanation/performance.md
+	$(BIN)/python -m tests.benchmarks
 
 check: format-check lint types layers spelling docs wheel test ## Run all that has to pass before a commit
 
