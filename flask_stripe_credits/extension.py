@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import click
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
@@ -265,6 +267,8 @@ class StripeCredits:
 
 
 def _report_problems(settings: Settings) -> None:
+    if _runs_a_command_of_ours():
+        return
     for key, problem in settings.problems.items():
         log.critical(
             "setting_unusable",
@@ -273,3 +277,8 @@ def _report_problems(settings: Settings) -> None:
             problem,
             _ROUTES_NEED[key],
         )
+
+
+def _runs_a_command_of_ours() -> bool:
+    """``flask credits …`` serves no routes, and says itself which setting it misses."""
+    return click.get_current_context(silent=True) is not None and "credits" in sys.argv
