@@ -31,5 +31,8 @@ nitpick_ignore_regex = [
         r"(CollectorRegistry|Decimal|Exception|Flask|Mapping|SQLAlchemy|ValueError|dt\.datetime)",
     ),
     # Type variables, and the names of attributes in the docstrings of our own classes.
-    (r"py:.*", r"(.*\.)?(F|Loader|BalanceLoader|Check|ParamsHook|Models|build_models|TypeVar)"),
+    (
+        r"py:.*",
+        r"(.*\.)?(F|Loader|BalanceLoader|EmailLoader|OptOut|MailSender|Check|ParamsHook|Models|build_models|TypeVar)",
+    ),
 ]

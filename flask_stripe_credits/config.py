@@ -81,6 +81,7 @@ class Settings:
     :ivar livemode: the mode of the API key; None without a usable one.
     :ivar webhook_secrets: the usable ones, in the order given.
     :ivar pages: URL prefix of the pages, None when they are off.
+    :ivar mail: whether buyers get mail.
     :ivar problems: setting name → what is wrong with it, for ``doctor`` and the log.
     """
 
@@ -107,6 +108,7 @@ class Settings:
     allow_free: bool
     public_packages: bool
     pages: str | None
+    mail: bool
     problems: Mapping[str, str] = field(default_factory=dict)
 
     def require_secret_key(self) -> Secret:
@@ -186,6 +188,7 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.env
         allow_free=source.boolean("STRIPE_CREDITS_ALLOW_FREE"),
         public_packages=source.boolean("STRIPE_CREDITS_PUBLIC_PACKAGES"),
         pages=pages,
+        mail=source.boolean("STRIPE_CREDITS_MAIL"),
         problems=problems,
     )
 
@@ -203,6 +206,7 @@ _NAMES = frozenset(
         "CANCEL_URL",
         "DELIVERY",
         "LOG_FORMAT",
+        "MAIL",
         "MAX_OPEN_SESSIONS",
         "MAX_SESSIONS_PER_HOUR",
         "METRICS",

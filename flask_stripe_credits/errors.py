@@ -305,6 +305,10 @@ class ReviewError(StripeCreditsError):
     """What an operator decided can't be, or was decided before; nothing was changed."""
 
 
+class MailFailed(StripeCreditsError):
+    """A mail could not be sent; nothing else depends on it."""
+
+
 class DatabaseBusy(StripeCreditsError):
     """The database refused the transaction several times (locks, deadlocks, lost connection)."""
 

@@ -19,6 +19,8 @@ from .fulfillment import deliver_due
 from .gateway import Gateway
 from .host_migrations import keep_out_of_host_migrations
 from .logs import Log, write_json_lines
+from .mail import Letter
+from .mail import install as install_mail
 from .models import (
     CreditAuditLogMixin,
     CreditBuyerMixin,
@@ -49,6 +51,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 Loader = TypeVar("Loader", bound=Callable[[], object])
 Check = TypeVar("Check", bound=Callable[[], bool])
 BalanceLoader = TypeVar("BalanceLoader", bound=Callable[[str], int | Decimal | None])
+EmailLoader = TypeVar("EmailLoader", bound=Callable[[str], str | None])
+OptOut = TypeVar("OptOut", bound=Callable[[str, str], object])
+MailSender = TypeVar("MailSender", bound=Callable[[Letter], object])
 ParamsHook = TypeVar(
     "ParamsHook", bound=Callable[[PurchaseSnapshot, dict[str, Any]], Mapping[str, Any]]
 )
@@ -149,6 +154,8 @@ class StripeCredits:
             from .web.pages import make_pages
 
             app.register_blueprint(make_pages(), url_prefix=settings.pages)
+        if settings.mail:
+            install_mail(app)
         register_commands(app)
         keep_out_of_host_migrations(app, self._known_db().metadata)
         self._receivers.attach(app)
@@ -209,11 +216,7 @@ class StripeCredits:
 
         :raises ConfigurationError: for a coroutine function, whose every answer would be a yes.
         """
-        if inspect.iscoroutinefunction(function):
-            raise ConfigurationError(
-                f"admin_check {function.__qualname__} must be an ordinary function, not async"
-            )
-        self._callbacks.admin_check = function
+        self._callbacks.admin_check = _ordinary("admin_check", function)
         return function
 
     def balance_loader(self, function: BalanceLoader) -> BalanceLoader:
@@ -223,6 +226,41 @@ class StripeCredits:
         balance is shown: nothing that is bought or granted depends on it.
         """
         self._callbacks.balance_loader = function
+        return function
+
+    def user_email_loader(self, function: EmailLoader) -> EmailLoader:
+        """Let ``function(user_id)`` say to which address a user's mail goes; None for no mail.
+
+        Needed for mail (``STRIPE_CREDITS_MAIL``). The addresses that buyers type at Stripe are
+        neither kept nor used.
+
+        :raises ConfigurationError: for a coroutine function.
+        """
+        self._callbacks.user_email_loader = _ordinary("user_email_loader", function)
+        return function
+
+    def mail_opt_out(self, function: OptOut) -> OptOut:
+        """Let ``function(user_id, kind)`` say whether a user wants no mail of a kind: True, or not.
+
+        ``kind`` is ``purchase``, ``refund``, ``dispute``, ``restored``, ``corrected`` or
+        ``failed``. Where it raises, no mail is sent.
+
+        :raises ConfigurationError: for a coroutine function, whose every answer would be a yes.
+        """
+        self._callbacks.mail_opt_out = _ordinary("mail_opt_out", function)
+        return function
+
+    def mail_sender(self, function: MailSender) -> MailSender:
+        """Let ``function(letter)`` carry mail: put it into your task queue, or send it your way.
+
+        Called after the commit, in the process and the request that made it, once for each
+        letter; what it raises is logged. ``letter`` is a :class:`~flask_stripe_credits.mail.Letter`
+        of plain texts; in your worker :func:`flask_stripe_credits.mail.send` sends it. Without
+        this function a thread of each process sends mail.
+
+        :raises ConfigurationError: for a coroutine function, which nothing would run.
+        """
+        self._callbacks.mail_sender = _ordinary("mail_sender", function)
         return function
 
     def checkout_session_params(self, function: ParamsHook) -> ParamsHook:
@@ -264,6 +302,13 @@ class StripeCredits:
         if self._db is None:
             raise AssertionError("models are only built once db is known")
         return self._db
+
+
+def _ordinary(role: str, function: F) -> F:
+    if inspect.iscoroutinefunction(function):
+        name = getattr(function, "__qualname__", "it")
+        raise ConfigurationError(f"{role} {name} must be an ordinary function, not async")
+    return function
 
 
 def _report_problems(settings: Settings) -> None:

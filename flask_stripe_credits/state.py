@@ -31,6 +31,10 @@ class Callbacks:
     user_id_loader: Callable[[], object] | None = None
     admin_check: Callable[[], object] | None = None
     balance_loader: Callable[[str], int | Decimal | None] | None = None
+    user_email_loader: Callable[[str], str | None] | None = None
+    mail_opt_out: Callable[[str, str], object] | None = None
+    # Takes a mail.Letter, which is of a floor above.
+    mail_sender: Callable[[Any], object] | None = None
     checkout_session_params: (
         Callable[[PurchaseSnapshot, CheckoutParams], Mapping[str, Any]] | None
     ) = None
