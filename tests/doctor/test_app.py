@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from flask_login import LoginManager
 
 from flask_stripe_credits.doctor import Level
 from flask_stripe_credits.signals import purchase_completed
@@ -51,10 +51,9 @@ def test_login(sqlite_host: Host) -> None:
     assert found.found.startswith("users are told by tests.hosts.")
     sqlite_host.state.callbacks.user_id_loader = None
     assert "answered with 401" in only(sqlite_host, "login").found
-    manager = SimpleNamespace(_user_callback=None, _request_callback=None)
-    sqlite_host.app.login_manager = manager  # type: ignore[attr-defined]
+    manager = LoginManager(sqlite_host.app)
     assert "has no function that loads users" in only(sqlite_host, "login").found
-    manager._user_callback = str
+    manager.user_loader(str)
     assert only(sqlite_host, "login").found == "users are told by Flask-Login"
 
 

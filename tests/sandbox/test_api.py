@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import threading
+import time
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -212,3 +214,22 @@ def test_a_session_can_be_paid_before_its_creator_hears_of_it(sandbox: Sandbox) 
     session = open_session(new_client(sandbox))
     assert session.status == "open"
     assert sandbox.session(session.id)["status"] == "complete"
+
+
+def test_a_restricted_key_that_lacks_a_permission(sandbox: Sandbox) -> None:
+    client = new_client(sandbox, max_network_retries=0)
+    sandbox.faults.next("GET /v1/refunds", lacking="rak_charge_read")
+    with pytest.raises(stripe.PermissionError) as caught:
+        client.v1.refunds.list()
+    assert caught.value.http_status == 403
+    assert "Having the 'rak_charge_read' permission would" in str(caught.value.user_message)
+    assert client.v1.refunds.list().data == []
+
+
+def test_answers_tell_the_sandboxes_time() -> None:
+    with Sandbox().start(deliver=False) as served:
+        served.advance(3_600)
+        answer = requests.get(f"{served.url}/v1/account", auth=(new_key(), ""))
+    told = parsedate_to_datetime(answer.headers["Date"])
+    ahead = told.timestamp() - time.time()
+    assert 3_595 < ahead < 3_605
