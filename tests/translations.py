@@ -1,6 +1,6 @@
-"""Brings the pages' catalogues up to date: ``make translations``.
+"""Brings the catalogues of pages and mail up to date: ``make translations``.
 
-Finds every text of the pages, puts new ones into each ``.po`` (empty, to be translated) and
+Finds every text of both, puts new ones into each ``.po`` (empty, to be translated) and
 compiles the ``.mo``.
 """
 
@@ -16,9 +16,11 @@ from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+import flask_stripe_credits.mail
 import flask_stripe_credits.web.pages
 
 PAGES = Path(flask_stripe_credits.web.pages.__file__).parent
+MAIL = Path(flask_stripe_credits.mail.__file__).parent
 _TEMPLATES = {"fsc_text": None, "fsc_plural": (1, 2)}
 _CODE = {"text": None, "plural": (1, 2)}
 
@@ -37,7 +39,7 @@ def catalogues() -> list[Path]:
 
 
 def up_to_date(po: Path) -> Catalog:
-    """The catalogue with the texts that the pages have now."""
+    """The catalogue with the texts that there are now."""
     with po.open("rb") as file:
         catalogue = read_po(file, locale=po.parts[-3])
     catalogue.update(_template(), no_fuzzy_matching=True, update_creation_date=False)
@@ -46,7 +48,7 @@ def up_to_date(po: Path) -> Catalog:
 
 
 def texts() -> set[Any]:
-    """Every text of the pages: its English, or a pair for singular and plural."""
+    """Every text: its English, or a pair for singular and plural."""
     return {message.id for message in _template() if message.id}
 
 
@@ -70,10 +72,10 @@ def _template() -> Catalog:
 
 
 def _found() -> Iterator[Any]:
-    for path in sorted(PAGES.rglob("*")):
+    for path in (*sorted(PAGES.rglob("*")), *sorted(MAIL.rglob("*"))):
         if path.suffix == ".py":
             method, keywords = "python", _CODE
-        elif path.suffix == ".html":
+        elif path.suffix in (".html", ".txt"):
             method, keywords = "jinja2", _TEMPLATES
         else:
             continue

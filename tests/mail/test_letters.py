@@ -266,13 +266,14 @@ def test_hosts_replace_templates_and_blocks(
     assert "Package: Starter Pack" in text
 
 
-def test_amounts_are_written_as_the_reader_writes_them(
+def test_words_and_amounts_are_those_of_the_hosts_language(
     small_mailer: Host, mail_server: MailServer
 ) -> None:
     Babel(small_mailer.app, default_locale="de")
     paid_purchase(small_mailer)
     text, html = parts(sent(small_mailer, mail_server)[0])
     assert "10,00\N{NO-BREAK SPACE}$" in text
+    assert "1.000 Credits gehören Ihnen" in text
     assert '<html lang="de">' in html
 
 
