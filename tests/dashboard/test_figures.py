@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import html
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -194,6 +195,42 @@ def compare_series(page: str) -> None:
 
 def plain(amount: str) -> Decimal:
     return Decimal(re.sub(r"[^0-9.]", "", amount))
+
+
+def test_the_command_and_the_page_say_the_same_to_the_cent(year: Host) -> None:
+    """Beside :func:`test_every_figure_is_what_the_rows_add_up_to`: three ways, one result."""
+    runner = year.app.test_cli_runner()
+    compared = 0
+    for package in (None, "pro"):
+        only = ["--package", package] if package else []
+        period = ["--since", "2026-03-01", "--until", "2026-07-01"]
+        told = runner.invoke(args=["credits", "stats", "--json", *period, *only])
+        assert told.exit_code == 0, told.output
+        document = json.loads(told.output)
+        query = "from=2026-03-01&to=2026-06-30" + (f"&package={package}" if package else "")
+        page = year.client.get(f"{DASHBOARD}?{query}").text
+        found = shown(page)
+        for one in document["currencies"]:
+            currency, total = one["currency"], one["total"]
+            if not total["purchases"]:
+                continue
+            amounts = {
+                "gross": total["gross"],
+                "net": total["net"],
+                "average": total["average"],
+                "refunds": one["refunds"]["amount"],
+                "disputes": one["disputes"]["amount"],
+                "lifetime": one["lifetime"]["value"],
+            }
+            for name, amount in amounts.items():
+                assert found.pop(f"{currency}-{name}") == written(amount, currency)
+                compared += 1
+        assert found == {}
+        stages = {row[0]: row[3] for row in dict(tables(page))["Conversion"]}
+        funnel = document["funnel"]
+        assert stages["Paid"] == f"{funnel['paid_percent']} %"
+        assert stages["Abandoned"] == f"{funnel['expired_percent']} %"
+    assert compared >= 24
 
 
 @pytest.fixture
