@@ -8,10 +8,11 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 
+from .audit_trail import Trail, gaps_of
 from .facts import Reversals, Row, Verdict
 from .invariants import NOTHING_WENT_BACK, OVERDUE, Account, Breach, Rule, breaches_of
 from .reading import ROWS_AT_A_TIME, read_pages, reading
@@ -60,18 +61,19 @@ class Audit:
     def _of_purchases(self) -> Iterator[Breach]:
         after = uuid.UUID(int=0)
         allow_free = self.state.settings.allow_free
-        while accounts := self._next_batch(after):
-            after = accounts[-1].purchase["id"]
+        while batch := self._next_batch(after):
+            after = batch[-1][0].purchase["id"]
             # Later than every row of the batch, whose clocks may be other machines'.
             now = dt.datetime.now(dt.UTC)
-            for account in accounts:
+            for account, trail in batch:
                 self.purchases += 1
                 self.grants += len(account.grants)
                 self.posted += account.posted
                 self.due += account.due(allow_free=allow_free)
-                yield from breaches_of(account, allow_free=allow_free, now=now)
+                breaches = list(breaches_of(account, allow_free=allow_free, now=now))
+                yield from breaches or _gaps(account, trail)
 
-    def _next_batch(self, after: uuid.UUID) -> list[Account]:
+    def _next_batch(self, after: uuid.UUID) -> list[tuple[Account, Trail]]:
         table = self.state.models.table(self.state.models.Purchase)
         columns = [table.c[name] for name in _COLUMNS]
         query = (
@@ -83,13 +85,17 @@ class Audit:
                 return []
             batch = _Batch(self.state, connection, after, purchases[-1]["id"])
             grants, facts = batch.grants(), batch.facts()
+            lines, requests = batch.lines(), batch.requests()
         nothing = _Facts()
-        accounts = []
+        checked = []
         for purchase in cast(Sequence[Row], purchases):
             known = facts.get(purchase["id"], nothing)
-            its_grants = grants.get(purchase["id"], ())
-            accounts.append(Account(purchase, its_grants, known.reversals, known.foreign))
-        return accounts
+            id = purchase["id"]
+            its_grants = grants.get(id, ())
+            account = Account(purchase, its_grants, known.reversals, known.foreign)
+            trail = Trail(lines.get(id, ()), len(its_grants), requests.get(id, ()))
+            checked.append((account, trail))
+        return checked
 
     def _of_all(self) -> Iterator[Breach]:
         """What no purchase has, or two have."""
@@ -98,6 +104,12 @@ class Audit:
         yield from _shared(self.state)
         yield from _stray_grants(self.state)
         yield from _stray_events(self.state)
+
+
+def _gaps(account: Account, trail: Trail) -> Iterator[Breach]:
+    """What is wrong by itself needs no other explanation, so this is asked of the rest."""
+    for gap in gaps_of(account.purchase, trail):
+        yield Breach(Rule.LOG, gap, str(account.purchase["id"]))
 
 
 @dataclass(slots=True)
@@ -124,6 +136,27 @@ class _Batch:
             .where(table.c.purchase_id > self.after, table.c.purchase_id <= self.last)
             .order_by(table.c.purchase_id, table.c.sequence)
         )
+        return self._by_purchase(query)
+
+    def lines(self) -> Mapping[uuid.UUID, Sequence[Row]]:
+        """The audit log."""
+        c = self.state.models.table(self.state.models.AuditLog).c
+        query = (
+            sa.select(c.purchase_id, c.actor, c.action, c.details)
+            .where(c.purchase_id > self.after, c.purchase_id <= self.last)
+            .order_by(c.id)
+        )
+        return self._by_purchase(query)
+
+    def requests(self) -> Mapping[uuid.UUID, Sequence[Row]]:
+        """Operators' requests for refunds."""
+        c = self.state.models.table(self.state.models.RefundRequest).c
+        query = sa.select(c.purchase_id, c.id, c.actor).where(
+            c.purchase_id > self.after, c.purchase_id <= self.last
+        )
+        return self._by_purchase(query)
+
+    def _by_purchase(self, query: sa.Select[Any]) -> Mapping[uuid.UUID, Sequence[Row]]:
         found: dict[uuid.UUID, list[Row]] = defaultdict(list)
         for row in self.connection.execute(query).mappings():
             found[row["purchase_id"]].append(cast(Row, row))

@@ -33,6 +33,7 @@ class Rule(StrEnum):
     UNDELIVERED = "undelivered"
     DELIVERY_ORDER = "delivery_order"
     STRAY = "stray"
+    LOG = "log"
 
 
 _POST_THE_DIFFERENCE = "`flask credits reconcile --apply` asks Stripe and posts the difference"
@@ -56,6 +57,7 @@ WHAT_TO_DO = {
     Rule.SHARED: "the database lacks a unique constraint: run `flask credits db check`",
     Rule.UNDELIVERED: "look at the credit manager, then run `flask credits deliver`",
     Rule.DELIVERY_ORDER: _BY_HAND,
+    Rule.LOG: "a line of the audit log is missing: find out who deletes there",
     Rule.STRAY: "was a backup restored? Compare with Stripe: `flask credits reconcile`",
 }
 

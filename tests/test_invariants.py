@@ -206,6 +206,18 @@ def changed(model: str, **values: Any) -> Damage:
     return lambda host, purchase: update(host, model, {key: purchase["id"]}, **values)
 
 
+def log(
+    host: Host,
+    purchase: dict[str, Any],
+    action: str,
+    details: dict[str, Any],
+    actor: str = "stripe",
+) -> None:
+    """The line that the money's path would have written."""
+    about = {"purchase_id": purchase["id"], "action": action, "actor": actor}
+    insert(host, "AuditLog", created_at=now(), details=details, **about)
+
+
 def decided(decision: str, **values: Any) -> Damage:
     complete = {
         "review_reason": "currency is eur",
@@ -323,6 +335,10 @@ def test_B32_what_a_receiver_refused_is_not_overdue(host: Host, decision: str | 
     undelivered(host, purchase)
     assert rules(host) == ["undelivered"]
     refused = {"review_reason": "refused by a receiver: gone"}
+    log(host, purchase, "purchase.review", {"from": "completed", "to": "review"})
+    if decision is not None:
+        log(host, purchase, f"purchase.{decision}", {}, actor="olivia")
+        log(host, purchase, "purchase.completed", {"from": "review", "to": "completed"})
     if decision is None:
         update(host, "Purchase", {"id": purchase["id"]}, status="review", **refused)
     else:
@@ -406,6 +422,7 @@ def test_I1_what_is_in_review_or_dismissed_keeps_what_is_posted(host: Host) -> N
     purchase = paid(host)
     where = {"id": purchase["id"]}
     update(host, "Purchase", where, review_reason="refused by a receiver", status="review")
+    log(host, purchase, "purchase.review", {"from": "completed", "to": "review"})
     foreign = {"review_decision": "dismissed", "reviewed_at": now(), "reviewed_by": "olivia"}
     # A take-back that was refused: the facts say zero, one thousand stay posted.
     insert(
@@ -423,6 +440,8 @@ def test_I1_what_is_in_review_or_dismissed_keeps_what_is_posted(host: Host) -> N
     update(host, "Purchase", where, amount_refunded=1000)
     assert breaches(host) == []
     update(host, "Purchase", where, **foreign, review_note="they keep them", status="refunded")
+    log(host, purchase, "purchase.dismissed", {}, actor="olivia")
+    log(host, purchase, "purchase.refunded", {"from": "review", "to": "refunded"})
     assert breaches(host) == []
     # The same purchase without the decision owes everything back.
     nobody = dict.fromkeys(("review_decision", "reviewed_at", "reviewed_by", "review_note"))

@@ -10,6 +10,7 @@ import pytest
 from flask_stripe_credits import GrantSnapshot
 from flask_stripe_credits.facts import Ruling, record_acceptance
 from flask_stripe_credits.fulfillment import settle
+from flask_stripe_credits.notices import log_act
 from flask_stripe_credits.signals import purchase_flagged
 from flask_stripe_credits.stripe_objects import CheckoutSession
 from flask_stripe_credits.testing import assert_invariants
@@ -38,6 +39,7 @@ def _accept(shop: Shop, purchase: dict[str, Any]) -> None:
             shop.host.state,
             lambda uow: record_acceptance(uow, purchase["id"], session, ruling),
             cause="test",
+            finish=lambda uow, _: log_act(uow, "ops", "purchase.accepted", purchase["id"], {}),
         )
 
 
