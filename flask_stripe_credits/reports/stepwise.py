@@ -66,4 +66,4 @@ def _table_of(steps: Steps, dialect: str) -> tuple[Any, Any, Any]:
 
 def _as_stored(moment: dt.datetime) -> str:
     """As SQLAlchemy writes a time into SQLite's text."""
-    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
+    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")

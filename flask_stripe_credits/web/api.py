@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any
-from urllib.parse import quote, urlencode
 
-from flask import Blueprint, Response, json, request
-from marshmallow import ValidationError
-from werkzeug.exceptions import BadRequest, MethodNotAllowed, NotFound, UnsupportedMediaType
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from ..catalog import active_packages
 from ..checkout import CheckoutRequest, open_checkout
 from ..history import purchases_of
 from ..redirects import resolve_redirect
 from ..state import current_state
-from ..strict_json import MalformedJSON, parse_json
 from ..webhooks.receive import receive
 from . import schemas
+from .admin import add_admin_routes
 from .body import read_body
 from .identity import current_user_id
+from .json_exchange import json_answer, json_request, link_to_next, query_of
 from .monitoring import health, health_live, metrics
 from .openapi import openapi_document
 from .own_purchases import settled_purchase
 from .problems import register_error_handlers
-from .protection import exempt_from_host, refuse_cross_site
+from .protection import exempt_from_host
+from .routes import add_nothing_here, add_route
 from .writers import compile_writer
 
 LARGEST_PURCHASE_REQUEST = 4_096
 # Stripe's events are a few kilobytes; the largest with every field expanded stay far below.
 LARGEST_EVENT = 512 * 1024
 
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 _write_packages = compile_writer(schemas.PackageSchema, schemas.PACKAGE_FIELDS)
@@ -57,48 +55,13 @@ def make_blueprint() -> Blueprint:
         ("/metrics", metrics, "GET"),
         ("/openapi.json", openapi, "GET"),
     ):
-        api.add_url_rule(
-            rule,
-            view_func=view,
-            methods=[method],
-            provide_automatic_options=False,
-            strict_slashes=False,
-        )
-        _answer_other_methods(api, rule, view.__name__, method)
-    api.add_url_rule(
-        "/<path:unknown>",
-        view_func=nothing_here,
-        methods=_METHODS,
-        provide_automatic_options=False,
-    )
+        add_route(api, rule, {method: view})
+    add_admin_routes(api)
+    add_nothing_here(api)
     api.after_request(_protect_answer)
     register_error_handlers(api)
     exempt_from_host(api, webhook, health, health_live, metrics)
     return api
-
-
-def _answer_other_methods(api: Blueprint, rule: str, name: str, method: str) -> None:
-    """Answer 405 inside the blueprint: Flask's own would be the host's HTML page."""
-    views_own = {"GET", "HEAD"} if method == "GET" else {method}
-    allowed = sorted(views_own | {"OPTIONS"})
-
-    def method_not_allowed(**values: Any) -> Response:
-        if request.method == "OPTIONS":
-            return Response(status=204, headers={"Allow": ", ".join(allowed)})
-        raise MethodNotAllowed(allowed)
-
-    api.add_url_rule(
-        rule,
-        endpoint=f"{name}_method_not_allowed",
-        view_func=method_not_allowed,
-        methods=sorted(set(_METHODS) - views_own),
-        provide_automatic_options=False,
-        strict_slashes=False,
-    )
-
-
-def nothing_here(unknown: str) -> Response:
-    raise NotFound
 
 
 def _protect_answer(response: Response) -> Response:
@@ -113,7 +76,7 @@ def packages() -> Response:
     if not state.settings.public_packages:
         current_user_id(state)
     rows = active_packages(state.db.session(), state.models)
-    response = _json(_write_packages(rows))
+    response = json_answer(_write_packages(rows))
     response.headers["Cache-Control"] = "private, no-cache"
     response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
     if "If-None-Match" in request.headers:
@@ -125,10 +88,7 @@ def purchase() -> Response:
     """Open a checkout for the signed-in user."""
     state = current_state()
     user_id = current_user_id(state)
-    if request.mimetype != "application/json":
-        raise UnsupportedMediaType("send JSON")
-    refuse_cross_site(state.settings)
-    body = _purchase_request.load(_json_object(read_body(LARGEST_PURCHASE_REQUEST)))
+    body = _purchase_request.load(json_request(state.settings, LARGEST_PURCHASE_REQUEST))
     settings = state.settings
     opened = open_checkout(
         state,
@@ -151,20 +111,18 @@ def purchase() -> Response:
         "status": opened.purchase.status,
         "expires_at": opened.purchase.expires_at,
     }
-    return _json(_checkout.dump(answer), status=201 if opened.created else 200)
+    return json_answer(_checkout.dump(answer), status=201 if opened.created else 200)
 
 
 def history() -> Response:
     """The signed-in user's purchases, newest first."""
     state = current_state()
     user_id = current_user_id(state)
-    query = _history_query.load(_single_values())
+    query = query_of(_history_query)
     rows, more = purchases_of(state.db.session(), state.models, user_id, **query)
-    response = _json(_write_history(rows))
+    response = json_answer(_write_history(rows))
     if more:
-        after = urlencode({"limit": query["limit"], "after": str(rows[-1]["id"])})
-        path = quote(request.script_root + request.path)
-        response.headers["Link"] = f'<{path}?{after}>; rel="next"'
+        link_to_next(response, {"limit": query["limit"], "after": str(rows[-1]["id"])})
     return response
 
 
@@ -182,7 +140,7 @@ def purchase_detail(purchase_id: str) -> Response:
         "delivered": purchase.posted.is_delivered,
     }
     (written,) = _write_detail([shown])
-    return _json(written)
+    return json_answer(written)
 
 
 def webhook() -> Response:
@@ -191,38 +149,13 @@ def webhook() -> Response:
     if request.content_encoding:
         raise UnsupportedMediaType("the body must not be encoded")
     verdict = receive(state, read_body(LARGEST_EVENT), request.headers.get("Stripe-Signature"))
-    return _json({"received": True, "verdict": verdict})
+    return json_answer({"received": True, "verdict": verdict})
 
 
 def openapi() -> Response:
     """This API, described in OpenAPI 3.1."""
     prefix = request.script_root + current_state().settings.url_prefix
-    return _json(openapi_document(prefix))
-
-
-def _json(document: Any, status: int = 200) -> Response:
-    return Response(json.dumps(document) + "\n", status, content_type="application/json")
-
-
-def _json_object(data: bytes) -> Any:
-    try:
-        document = parse_json(data)
-    except MalformedJSON:
-        raise BadRequest("the body is not JSON") from None
-    if not isinstance(document, dict):
-        raise ValidationError({"_schema": ["Must be a JSON object."]})
-    return document
-
-
-def _single_values() -> dict[str, str]:
-    repeated = {
-        name: ["Must be given once."]
-        for name, values in request.args.lists()
-        if len(values) > 1 and name in _history_query.fields
-    }
-    if repeated:
-        raise ValidationError(repeated)
-    return request.args.to_dict()
+    return json_answer(openapi_document(prefix))
 
 
 def _idempotency_key() -> str | None:

@@ -5,27 +5,10 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from .openapi_operation import JSON, describe, query_parameter
+
 if TYPE_CHECKING:
     from apispec import APISpec
-
-_JSON = "application/json"
-_PROBLEM = "application/problem+json"
-_SIGNED_IN: list[dict[str, list[str]]] = [{"cookie": []}, {"bearer": []}]
-
-_PROBLEMS = {
-    400: "The request can't be understood.",
-    401: "Nobody is signed in.",
-    403: "The request came from another site.",
-    404: "There is no such thing, or it is somebody else's.",
-    409: "A request with this `Idempotency-Key` is in progress.",
-    413: "The body is too large.",
-    415: "The body is not JSON.",
-    422: "A field is not valid, or the `Idempotency-Key` was used with another body.",
-    429: "Too many checkouts in the last hour. See `Retry-After`.",
-    500: "This server is set up wrongly.",
-    502: "Stripe didn't accept the checkout.",
-    503: "Try again later. See `Retry-After`.",
-}
 
 
 def openapi_document(prefix: str) -> dict[str, Any]:
@@ -43,6 +26,8 @@ def _document() -> dict[str, Any]:
 
     from apispec import APISpec
     from apispec.ext.marshmallow import MarshmallowPlugin
+
+    from .admin.openapi import describe_admin
 
     spec = APISpec(
         title="Credits",
@@ -69,13 +54,14 @@ def _document() -> dict[str, Any]:
     _describe_shop(spec)
     _describe_purchases(spec)
     _describe_machine_routes(spec)
+    describe_admin(spec)
     return spec.to_dict()
 
 
 def _describe_shop(spec: APISpec) -> None:
     from . import schemas
 
-    _path(
+    describe(
         spec,
         "/packages",
         "get",
@@ -84,7 +70,7 @@ def _describe_shop(spec: APISpec) -> None:
         problems=(401, 503),
         extra_responses={"304": {"description": "Not modified since the given `ETag`."}},
     )
-    _path(
+    describe(
         spec,
         "/purchase",
         "post",
@@ -109,7 +95,7 @@ def _describe_shop(spec: APISpec) -> None:
 def _describe_purchases(spec: APISpec) -> None:
     from . import schemas
 
-    _path(
+    describe(
         spec,
         "/history",
         "get",
@@ -117,12 +103,16 @@ def _describe_purchases(spec: APISpec) -> None:
         {200: ("Newest first.", schemas.HistoryItemSchema(many=True))},
         problems=(401, 422, 503),
         parameters=[
-            _query("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}),
-            _query("offset", {"type": "integer", "minimum": 0, "maximum": 1000000, "default": 0}),
-            _query("after", {"type": "string", "format": "uuid"}),
+            query_parameter(
+                "limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}
+            ),
+            query_parameter(
+                "offset", {"type": "integer", "minimum": 0, "maximum": 1000000, "default": 0}
+            ),
+            query_parameter("after", {"type": "string", "format": "uuid"}),
         ],
     )
-    _path(
+    describe(
         spec,
         "/purchases/{purchase_id}",
         "get",
@@ -143,7 +133,7 @@ def _describe_purchases(spec: APISpec) -> None:
 def _describe_machine_routes(spec: APISpec) -> None:
     from . import schemas
 
-    _path(
+    describe(
         spec,
         "/webhook",
         "post",
@@ -159,10 +149,10 @@ def _describe_machine_routes(spec: APISpec) -> None:
                 "schema": {"type": "string"},
             }
         ],
-        extra={"requestBody": {"content": {_JSON: {"schema": {"type": "object"}}}}},
+        extra={"requestBody": {"content": {JSON: {"schema": {"type": "object"}}}}},
     )
     _describe_monitoring(spec)
-    _path(
+    describe(
         spec,
         "/openapi.json",
         "get",
@@ -173,7 +163,7 @@ def _describe_machine_routes(spec: APISpec) -> None:
         extra_responses={
             "200": {
                 "description": "OpenAPI 3.1.",
-                "content": {_JSON: {"schema": {"type": "object"}}},
+                "content": {JSON: {"schema": {"type": "object"}}},
             }
         },
     )
@@ -182,7 +172,7 @@ def _describe_machine_routes(spec: APISpec) -> None:
 def _describe_monitoring(spec: APISpec) -> None:
     from . import schemas
 
-    _path(
+    describe(
         spec,
         "/health",
         "get",
@@ -194,7 +184,7 @@ def _describe_monitoring(spec: APISpec) -> None:
         problems=(),
         security=[],
     )
-    _path(
+    describe(
         spec,
         "/health/live",
         "get",
@@ -203,7 +193,7 @@ def _describe_monitoring(spec: APISpec) -> None:
         problems=(),
         security=[],
     )
-    _path(
+    describe(
         spec,
         "/metrics",
         "get",
@@ -218,47 +208,3 @@ def _describe_monitoring(spec: APISpec) -> None:
             }
         },
     )
-
-
-def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"in": "query", "name": name, "schema": schema}
-
-
-def _path(
-    spec: APISpec,
-    path: str,
-    method: str,
-    summary: str,
-    answers: dict[int, tuple[str, Any]],
-    *,
-    problems: tuple[int, ...],
-    parameters: list[dict[str, Any]] | None = None,
-    body: Any = None,
-    security: list[dict[str, list[str]]] | None = None,
-    extra_responses: dict[str, Any] | None = None,
-    extra: dict[str, Any] | None = None,
-) -> None:
-    from . import schemas
-
-    responses = dict(extra_responses or {})
-    for status, (description, schema) in answers.items():
-        responses[str(status)] = {
-            "description": description,
-            "content": {_JSON: {"schema": schema}},
-        }
-    for status in problems:
-        responses[str(status)] = {
-            "description": _PROBLEMS[status],
-            "content": {_PROBLEM: {"schema": schemas.ProblemSchema()}},
-        }
-    operation: dict[str, Any] = {
-        "summary": summary,
-        "responses": responses,
-        "security": _SIGNED_IN if security is None else security,
-        **(extra or {}),
-    }
-    if parameters:
-        operation["parameters"] = parameters
-    if body is not None:
-        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": body}}}
-    spec.path(path, operations={method: operation})

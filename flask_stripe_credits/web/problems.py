@@ -22,6 +22,7 @@ from ..errors import (
     GatewayKeyRefused,
     GatewayRejected,
     GatewayUnavailable,
+    InvalidFilter,
     InvalidPackage,
     InvalidSignature,
     KeyInFlight,
@@ -33,6 +34,9 @@ from ..errors import (
     PackageNotFound,
     PayloadTooLarge,
     RedirectNotAllowed,
+    RefundRefused,
+    ReplayRefused,
+    ReviewError,
     StripeCreditsError,
     TablesOutOfDate,
     TooManySessions,
@@ -55,7 +59,8 @@ class _Answer:
     retry_after: int | None = None
 
 
-# The first class that matches wins: leaves before their parents.
+# The first class that matches wins: leaves before their parents. Without a detail of its own the
+# text of the exception is shown, which is ours.
 _ANSWERS: dict[type[StripeCreditsError], _Answer] = {
     NoSuchPackage: _Answer(404, "package_not_found", "There is no such package."),
     PackageNotFound: _Answer(404, "package_not_found", "There is no such package for sale."),
@@ -77,7 +82,11 @@ _ANSWERS: dict[type[StripeCreditsError], _Answer] = {
     GatewayKeyRefused: _Answer(
         503, "stripe_refused_key", "Payments are not available right now.", 60
     ),
-    GatewayRejected: _Answer(502, "stripe_rejected", "Stripe didn't accept this checkout."),
+    GatewayRejected: _Answer(502, "stripe_rejected", "Stripe didn't accept the request."),
+    InvalidFilter: _Answer(422, "validation_failed", ""),
+    RefundRefused: _Answer(409, "refund_refused", ""),
+    ReplayRefused: _Answer(409, "replay_refused", ""),
+    ReviewError: _Answer(409, "review_refused", ""),
     InvalidSignature: _Answer(400, "invalid_signature", "The signature is not valid."),
     MalformedEvent: _Answer(400, "malformed_event", "The body is not an event of Stripe's."),
     PayloadTooLarge: _Answer(413, "payload_too_large", "The request is too large."),
@@ -161,7 +170,7 @@ def _our_error(error: StripeCreditsError) -> Response:
             stripe_request_id=request_id,
         )
     retry_after = getattr(error, "retry_after_seconds", None) or answer.retry_after
-    if isinstance(error, RedirectNotAllowed):
+    if isinstance(error, (RedirectNotAllowed, InvalidFilter)):
         return problem(422, answer.code, str(error), errors={error.field: [str(error)]})
     if isinstance(error, InvalidPackage):
         detail = answer.detail.format(", ".join(sorted(error.problems)))
@@ -170,7 +179,7 @@ def _our_error(error: StripeCreditsError) -> Response:
     return problem(
         answer.status,
         answer.code,
-        answer.detail,
+        answer.detail or str(error),
         retry_after=retry_after,
         stripe_request_id=request_id,
     )

@@ -21,7 +21,9 @@ _WHOLE_NUMBER = re.compile(r"[0-9]{1,7}\Z", re.ASCII)
 
 def utc(value: dt.datetime | None) -> str | None:
     """RFC 3339 in UTC with ``Z``, to the second."""
-    return None if value is None else value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if value is None:
+        return None
+    return value.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def in_major_units(amount: int | None, currency: str) -> float | None:

@@ -17,10 +17,13 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.dialects import postgresql
 
 from flask_stripe_credits import StripeCredits, errors, signals
+from flask_stripe_credits.catalog.rules import FIELDS
 from flask_stripe_credits.config import read_settings
 from flask_stripe_credits.doctor import CHECKS
 from flask_stripe_credits.models import Models, build_models
-from flask_stripe_credits.web import problems, protection, schemas
+from flask_stripe_credits.web import administrators, problems, protection, schemas
+from flask_stripe_credits.web.admin import schemas as admin_schemas
+from flask_stripe_credits.web.figures_schema import FiguresSchema
 from flask_stripe_credits.webhooks.handlers import HANDLERS
 
 from .pages import ROOT, codes, read, sections, tables
@@ -184,7 +187,8 @@ def test_every_code_of_a_problem_is_documented_with_its_status() -> None:
     (rows,) = tables(text)
     documented = {row[1].strip("`"): int(row[0]) for row in rows[1:]}
     ours = {answer.code: answer.status for answer in problems._ANSWERS.values()}
-    ours[protection.CrossSite.problem_code] = protection.CrossSite.code
+    for error in (protection.CrossSite, administrators.NotAdministrator):
+        ours[error.problem_code] = error.code
     assert ours.items() <= documented.items()
 
 
@@ -236,11 +240,38 @@ def test_every_route_is_documented(documented_app: Flask) -> None:
         ("POST /webhook", schemas.WebhookAnswerSchema, 0),
         ("GET /health", schemas.HealthSchema, 0),
         ("GET /health/live", schemas.LivenessSchema, 0),
+        ("GET /admin/purchases", admin_schemas.PurchasesQuerySchema, 0),
+        ("GET /admin/purchases", admin_schemas.AdminPurchaseSchema, 1),
+        ("GET /admin/purchases/<purchase_id>", admin_schemas.EntrySchema, 1),
+        ("POST /admin/purchases/<purchase_id>/refund", admin_schemas.RefundRequestSchema, 0),
+        ("POST /admin/purchases/<purchase_id>/refund", admin_schemas.RefundSchema, 1),
+        ("POST /admin/events/<event_id>/replay", admin_schemas.ReplayedSchema, 0),
+        ("GET /admin/reviews", admin_schemas.WaitingItemSchema, 0),
+        ("POST /admin/reviews/<target>", admin_schemas.ReviewRequestSchema, 0),
+        ("POST /admin/reviews/<target>", admin_schemas.ReviewSchema, 1),
+        ("GET /admin/figures", admin_schemas.FiguresQuerySchema, 0),
+        ("GET /admin/figures", FiguresSchema, 1),
     ],
 )
 def test_every_field_is_documented(section: str, schema: Any, table: int) -> None:
     rows = list(tables(sections("reference/http-api.md")[section]))[table]
     assert {row[0].strip("`") for row in rows[1:]} == set(schema().fields)
+
+
+def test_what_administrators_get_more_of_is_documented() -> None:
+    for section, schema, base in (
+        (
+            "GET /admin/purchases/<purchase_id>",
+            admin_schemas.AdminPurchaseDetailSchema,
+            admin_schemas.AdminPurchaseSchema,
+        ),
+        ("GET /admin/packages", admin_schemas.AdminPackageSchema, schemas.PackageSchema),
+    ):
+        rows = next(tables(sections("reference/http-api.md")[section]))
+        more = set(schema().fields) - set(base().fields)
+        assert {row[0].strip("`") for row in rows[1:]} == more
+    rows = next(tables(sections("reference/http-api.md")["POST /admin/packages"]))
+    assert {row[0].strip("`") for row in rows[1:]} == set(FIELDS)
 
 
 def test_the_fields_of_one_purchase_are_documented() -> None:

@@ -17,7 +17,10 @@ from flask import request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import (
+    negative_data_rejection,
+    positive_data_acceptance,
+)
 
 from flask_stripe_credits.sandbox import Sandbox
 from flask_stripe_credits.web.openapi import openapi_document
@@ -35,17 +38,23 @@ OPERATIONS = [
 PACKAGES = ("starter", "standard", "pro", "enterprise", "no-such-package")
 # They take nothing, so there is nothing that doesn't fit.
 WITHOUT_INPUT = {
-    ("GET", path) for path in ("/packages", "/openapi.json", "/health", "/health/live", "/metrics")
+    ("GET", path)
+    for path in (
+        *("/packages", "/openapi.json", "/health", "/health/live", "/metrics"),
+        *("/admin/packages", "/admin/reviews"),
+    )
 }
 # Nobody can guess a signature, which tests/fuzz/test_webhook_fuzz.py makes, or a token.
 UNGUESSABLE = {("POST", "/webhook"): 400, ("GET", "/metrics"): 401}
 
-CALLS = [
+ALL_CALLS = [
     (*operation, mode)
     for operation in OPERATIONS
     for mode in (POSITIVE, NEGATIVE)
     if not (mode is NEGATIVE and operation in WITHOUT_INPUT)
 ]
+CALLS = [call for call in ALL_CALLS if not call[1].startswith("/admin/")]
+ADMIN_CALLS = [call for call in ALL_CALLS if call not in CALLS]
 
 
 class _Bearer:
@@ -71,6 +80,19 @@ def signed_in_shop(database_url: str, stripe: Sandbox, quick_retries: None) -> H
         STRIPE_CREDITS_METRICS_TOKEN=secrets.token_urlsafe(24),
     )
     host.credits.user_id_loader(_bearer)
+    host.load_packages()
+    return host
+
+
+@pytest.fixture
+def administrators_shop(postgres_database_url: str, stripe: Sandbox, quick_retries: None) -> Host:
+    """A shop whose ``Authorization: Bearer alice`` is an administrator's.
+
+    PostgreSQL is the stricter one about texts and numbers.
+    """
+    host = make_host(postgres_database_url, STRIPE_CREDITS_API_BASE=stripe.url)
+    host.credits.user_id_loader(_bearer)
+    host.credits.admin_check(lambda: True)
     host.load_packages()
     return host
 
@@ -130,6 +152,49 @@ def _check(
     return answers
 
 
+def _fuzz_admin(
+    host: Host, method: str, path: str, mode: GenerationMode, profile: settings
+) -> Counter[int]:
+    """As an administrator; half of the time about something that there is."""
+    purchase = str(host.add_purchase()["id"])
+    there = {
+        "purchase_id": purchase,
+        "target": purchase,
+        "package_code": "starter",
+        "event_id": "evt_1",
+    }
+    schema = _schema(host)
+    expected = ["2xx", "404", "409", "422"]
+    schema.config.checks.positive_data_acceptance.expected_statuses = expected
+    answers: Counter[int] = Counter()
+
+    @profile
+    @given(schema[path][method].as_strategy(mode), st.booleans())
+    def send(case: Any, real: bool) -> None:
+        if mode is POSITIVE and real:
+            for name in case.path_parameters or ():
+                case.path_parameters[name] = there[name]
+        excluded = []
+        if mode is NEGATIVE and path == "/admin/events/{event_id}/replay":
+            # Any text may be an event's id; what it isn't is told.
+            excluded = [negative_data_rejection]
+        answers[case.call_and_validate(excluded_checks=excluded).status_code] += 1
+
+    send()
+    return answers
+
+
+def _check_admin(
+    host: Host, method: str, path: str, mode: GenerationMode, profile: settings
+) -> Counter[int]:
+    answers = _fuzz_admin(host, method, path, mode, profile)
+    if mode is POSITIVE:
+        assert set(answers) & {200, 201, 409}, "nothing ever fitted: this proves nothing"
+    assert (host.ledger(), host.grants()) == ([], [])
+    assert host.rows(host.credits.RefundRequest) == []
+    return answers
+
+
 def _name(value: object) -> str:
     return value.value if isinstance(value, GenerationMode) else str(value)
 
@@ -139,6 +204,27 @@ def test_F01_F03_F10_F12_F20_I12_every_route_answers_as_described(
     signed_in_shop: Host, method: str, path: str, mode: GenerationMode
 ) -> None:
     _check(signed_in_shop, method, path, mode, short(40))
+
+
+@pytest.mark.parametrize(("method", "path", "mode"), ADMIN_CALLS, ids=_name)
+def test_F12_I12_every_route_of_administrators_answers_as_described(
+    administrators_shop: Host, method: str, path: str, mode: GenerationMode
+) -> None:
+    _check_admin(administrators_shop, method, path, mode, short(8))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("method", "path", "mode"), ADMIN_CALLS, ids=_name)
+def test_I12_every_route_of_administrators_answers_as_described_for_long(
+    administrators_shop: Host,
+    method: str,
+    path: str,
+    mode: GenerationMode,
+    figures: Figures,
+) -> None:
+    answers = _check_admin(administrators_shop, method, path, mode, long(500))
+    figures(requests=answers.total())
+    figures.detail("answers", {str(status): count for status, count in sorted(answers.items())})
 
 
 @pytest.mark.soak

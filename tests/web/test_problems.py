@@ -138,7 +138,7 @@ def test_every_error_of_ours_has_its_answer(small_shop: Host) -> None:
         # Roots, never raised themselves.
         *("StripeCreditsError", "CatalogError", "CheckoutError", "GatewayError", "WebhookError"),
         # Of commands and receivers.
-        *("InvalidCatalog", "MigrationRefused", "RebuildRefused", "Refuse", "ReviewError"),
+        *("InvalidCatalog", "MigrationRefused", "RebuildRefused", "Refuse", "DemoDataRefused"),
         # Of a page.
         "PackageChanged",
     }

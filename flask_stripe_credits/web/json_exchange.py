@@ -1,0 +1,65 @@
+"""JSON in and out, and what stands in the address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from flask import Response, json, request
+from marshmallow import Schema, ValidationError
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from ..config import Settings
+from ..strict_json import MalformedJSON, parse_json
+from .body import read_body
+from .protection import refuse_cross_site
+
+
+def json_answer(document: Any, status: int = 200) -> Response:
+    """Build an answer."""
+    return Response(json.dumps(document) + "\n", status, content_type="application/json")
+
+
+def json_request(settings: Settings, limit: int) -> dict[str, Any]:
+    """Return the object in the body of a request that acts on a cookie.
+
+    :param limit: bytes.
+    :raises werkzeug.exceptions.UnsupportedMediaType: it isn't said to be JSON.
+    :raises .protection.CrossSite: a page of another site made it.
+    :raises PayloadTooLarge: it is longer than ``limit``.
+    :raises werkzeug.exceptions.BadRequest: it isn't JSON.
+    :raises marshmallow.ValidationError: it is no object.
+    """
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("send JSON")
+    refuse_cross_site(settings)
+    try:
+        document = parse_json(read_body(limit))
+    except MalformedJSON:
+        raise BadRequest("the body is not JSON") from None
+    if not isinstance(document, dict):
+        raise ValidationError({"_schema": ["Must be a JSON object."]})
+    return document
+
+
+def query_of(schema: Schema) -> dict[str, Any]:
+    """Return the parameters of the address that ``schema`` knows; others are passed over.
+
+    :raises marshmallow.ValidationError: one of them is wrong, or given twice.
+    """
+    repeated = {
+        name: ["Must be given once."]
+        for name, values in request.args.lists()
+        if len(values) > 1 and name in schema.fields
+    }
+    if repeated:
+        raise ValidationError(repeated)
+    found: dict[str, Any] = schema.load(request.args.to_dict())
+    return found
+
+
+def link_to_next(response: Response, query: Mapping[str, Any]) -> None:
+    """Say where the next page is: the same path with another query."""
+    path = quote(request.script_root + request.path)
+    response.headers["Link"] = f'<{path}?{urlencode(query)}>; rel="next"'
