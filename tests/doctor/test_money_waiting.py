@@ -50,7 +50,7 @@ def test_nothing_waits_in_an_empty_shop_nor_after_a_sale(shop: Host) -> None:
 
 def test_a_payment_that_no_webhook_told_of(shop: Host) -> None:
     shop.pay(shop.add_purchase())
-    change(shop, shop.credits.WebhookEvent, updated_at=earlier() - TEN_MINUTES)
+    change(shop, shop.credits.WebhookEvent, received_at=earlier() - TEN_MINUTES)
     shop.add_purchase(status="completed", paid_at=earlier(), amount_paid=1000)
     found = only(shop, "last_webhook")
     assert found.level is Level.ERROR
