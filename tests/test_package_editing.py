@@ -177,7 +177,8 @@ def test_every_mistake_of_a_new_package_is_named(sqlite_host: Host) -> None:
 
 
 @pytest.mark.parametrize("code", ["silver", "GOLD", "", "gold\x00", "\ud800"])
-def test_no_such_package_is_named(host: Host, code: str) -> None:
+def test_no_such_package_is_named(sqlite_host: Host, code: str) -> None:
+    host = sqlite_host
     create(host)
     with host.app.app_context(), pytest.raises(NoSuchPackage, match="packages list"):
         edit_package(host.state, code, {"credits": 1}, actor="bob")

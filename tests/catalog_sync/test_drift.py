@@ -45,7 +45,7 @@ def test_a_product_that_was_renamed_archived_or_stripped_of_its_marks_is_set_rig
     dashboard(sandbox).v1.products.update(product_id, edits)
     assert sync(host).exit_code == 2
     assert planned(host, "pro") == (
-        f'activate product {product_id}, replace product\'s name "Free Money", '
+        f'activate product {product_id}, change product\'s name "Free Money" -> "Pro Pack", '
         f"mark product {product_id} as ours"
     )
     applied(host)
@@ -72,7 +72,7 @@ def test_a_price_that_was_archived_is_taken_into_use_again(host: Host, sandbox: 
         ({"currency": "eur"}, "create price €80.00 ({price} is $80.00), archive price {price}"),
         ({"stripe_price_id": None}, "adopt price {price}"),
         ({"stripe_product_id": None}, "adopt product {product}"),
-        ({"package_name": "New"}, 'replace product\'s name "Pro Pack"'),
+        ({"package_name": "New"}, 'change product\'s name "Pro Pack" -> "New"'),
     ],
 )
 def test_a_row_that_was_changed_by_sql_no_longer_fits_and_that_is_told(
@@ -193,7 +193,10 @@ def test_who_synced_what_is_in_the_audit_log(host: Host) -> None:
     applied(host, "--by", "ann")
     (done,) = (act for act in audited(host, "package.sync") if act["by"] == "ann")
     assert done["package_code"] == "pro"
-    assert done["steps"][:2] == ['replace product\'s name "Pro Pack"', "create price $90.00"]
+    assert done["steps"][:2] == [
+        'change product\'s name "Pro Pack" -> "Pro"',
+        "create price $90.00",
+    ]
     (stored,) = (act for act in audited(host, "package.updated") if act["by"] == "ann")
     new = row_of(host, "pro")["stripe_price_id"]
     assert (stored["before"], stored["after"]) == (

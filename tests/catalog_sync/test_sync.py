@@ -25,6 +25,7 @@ from .shelves import (
 )
 
 
+@on_sqlite
 def test_the_plan_tells_what_would_be_done_and_does_nothing(host: Host, sandbox: Sandbox) -> None:
     before = host.rows(host.credits.Package)
     for arguments in ([], ["--plan"]):
@@ -63,6 +64,7 @@ def test_applying_makes_products_and_prices_and_stores_their_ids(
         assert (price["product"], price["lookup_key"]) == (product["id"], key)
 
 
+@on_sqlite
 def test_what_is_in_sync_is_left_alone(host: Host, sandbox: Sandbox) -> None:
     applied(host)
     rows, events = host.rows(host.credits.Package), at_stripe(sandbox, "event")
@@ -197,6 +199,7 @@ def test_another_price_gets_another_price_object_and_the_old_one_is_archived(
     assert in_sync(host)
 
 
+@on_sqlite
 def test_the_price_of_before_is_taken_into_use_again(host: Host, sandbox: Sandbox) -> None:
     applied(host)
     first = row_of(host, "pro")["stripe_price_id"]
@@ -212,17 +215,19 @@ def test_the_price_of_before_is_taken_into_use_again(host: Host, sandbox: Sandbo
     assert in_sync(host)
 
 
+@on_sqlite
 def test_another_name_or_description_reaches_the_product(host: Host, sandbox: Sandbox) -> None:
     applied(host)
     price_id = row_of(host, "pro")["stripe_price_id"]
     packages(host, "edit", "pro", "--name", "Pro Größe 👩‍💻", "--description", "Zeile 1\nZeile 2")
     assert told(applied(host), "pro") == (
-        'replace product\'s name "Pro Pack", description "Best value for power users": done'
+        'change product\'s name "Pro Pack" -> "Pro Größe 👩\\u200d💻", '
+        'change product\'s description "Best value for power users" -> "Zeile 1\\nZeile 2": done'
     )
     assert in_sync(host)
     packages(host, "edit", "pro", "--description", "")
     assert told(applied(host), "pro") == (
-        'replace product\'s description "Zeile 1\\nZeile 2": done'
+        'change product\'s description "Zeile 1\\nZeile 2" -> "": done'
     )
     assert in_sync(host)
     row = row_of(host, "pro")
@@ -232,6 +237,7 @@ def test_another_name_or_description_reaches_the_product(host: Host, sandbox: Sa
     assert row["stripe_price_id"] == price_id
 
 
+@on_sqlite
 def test_ids_of_another_account_are_replaced(host: Host, sandbox: Sandbox) -> None:
     change(host, "starter", stripe_product_id="prod_other", stripe_price_id="price_other")
     assert told(applied(host), "starter") == (
@@ -240,6 +246,7 @@ def test_ids_of_another_account_are_replaced(host: Host, sandbox: Sandbox) -> No
     assert in_sync(host)
 
 
+@on_sqlite
 def test_a_product_that_the_host_chose_is_kept_marked_and_gets_a_price_of_its_own(
     host: Host, sandbox: Sandbox
 ) -> None:
@@ -261,6 +268,7 @@ def test_a_product_that_the_host_chose_is_kept_marked_and_gets_a_price_of_its_ow
     assert f"adopt price {price['id']}" in planned(host, "pro")
 
 
+@on_sqlite
 def test_installations_share_an_account_without_touching_each_other(
     host: Host, sandbox: Sandbox, new_database: Any
 ) -> None:
@@ -297,6 +305,7 @@ def test_without_packages_it_says_what_to_run(host: Host) -> None:
     assert result.output.endswith("there are no packages: run `flask credits packages load`\n")
 
 
+@on_sqlite
 def test_our_product_is_found_among_more_than_a_page_of_others(
     host: Host, sandbox: Sandbox
 ) -> None:
@@ -309,6 +318,7 @@ def test_our_product_is_found_among_more_than_a_page_of_others(
     assert f"pro: adopt product {product_id}: done" in applied(host)
 
 
+@on_sqlite
 def test_F25_a_live_key_needs_live_and_a_test_key_refuses_it(
     database_url: str, sandbox: Sandbox
 ) -> None:
@@ -325,6 +335,7 @@ def test_F25_a_live_key_needs_live_and_a_test_key_refuses_it(
     assert at_stripe(sandbox, "product") == []
 
 
+@on_sqlite
 def test_F25_live_with_a_test_key_is_refused(host: Host, sandbox: Sandbox) -> None:
     refused = sync(host, "--apply", "--live")
     assert refused.exit_code == 1
@@ -332,6 +343,7 @@ def test_F25_live_with_a_test_key_is_refused(host: Host, sandbox: Sandbox) -> No
     assert at_stripe(sandbox, "product") == []
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("config", "error"),
     [
@@ -355,6 +367,7 @@ def test_trouble_with_the_key_or_the_network_is_one_readable_line(
         assert result.stderr == f"Error: {error}\n"
 
 
+@on_sqlite
 def test_a_refused_key_is_one_readable_line(host: Host, sandbox: Sandbox) -> None:
     sandbox.faults.next("GET /v1/products*", status=401)
     result = sync(host)

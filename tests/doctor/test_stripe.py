@@ -167,7 +167,8 @@ def test_a_product_that_was_renamed_at_stripe(synced_shop: Host, stripe: Sandbox
     product: Any = stripe.store.get("product", row["stripe_product_id"])
     stripe.store.save({**product, "name": "Cheap"})
     found = only(synced_shop, "prices")
-    assert (found.level, found.found) == (Level.WARNING, 'pro: replace product\'s name "Cheap"')
+    assert found.level is Level.WARNING
+    assert found.found == 'pro: change product\'s name "Cheap" -> "Pro Pack"'
 
 
 def test_a_package_that_cannot_be_synced(

@@ -93,9 +93,9 @@ class PackagePlan:
         changes = product_changes(self.site, self.package, product)
         if changes.get("active"):
             yield f"activate product {product.id}"
-        texts = {"name": product.name, "description": product.description}
-        if told := [f"{name} {_shown(texts[name])}" for name in texts if name in changes]:
-            yield f"replace product's {', '.join(told)}"
+        for name, text in (("name", product.name), ("description", product.description)):
+            if name in changes:
+                yield f"change product's {name} {_shown(text)} -> {_shown(changes[name])}"
         if "metadata" in changes:
             yield f"mark product {product.id} as ours"
 
@@ -202,4 +202,5 @@ def _checkouts(needed: Needed) -> str:
 
 def _shown(text: str | None) -> str:
     text = text or ""
-    return json.dumps(text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "…")
+    shown = text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "…"
+    return json.dumps(shown, ensure_ascii=False)
