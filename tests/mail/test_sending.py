@@ -16,8 +16,10 @@ from flask_stripe_credits.errors import ConfigurationError, MailFailed
 from flask_stripe_credits.mail import Letter, sending
 from flask_stripe_credits.mail.office import _postman
 from flask_stripe_credits.mail.postman import Postman
+from flask_stripe_credits.webhooks.receive import receive
 
 from ..hosts import Host, make_host
+from ..payloads import encode, sign
 from .conftest import MailServer, MakeMailer, sent
 
 
@@ -106,19 +108,22 @@ def test_a_balance_that_cannot_be_read_is_left_out(
     assert len(sent(small_mailer, mail_server)) == 1
 
 
-def test_a_host_function_that_spoils_its_session_spoils_no_other(
+def test_what_a_host_function_leaves_in_its_session_is_nobodys(
     mailer: Host, mail_server: MailServer
 ) -> None:
-    def spoil(user_id: str) -> str:
-        session = mailer.db.session
-        session.add(mailer.LedgerEntry(id="x", user_id=user_id, credits=5))
-        session.flush()
-        raise RuntimeError
+    def untidy(user_id: str) -> str:
+        mailer.db.session.add(mailer.LedgerEntry(id="x", user_id=user_id, credits=5))
+        return f"{user_id}@users.test"
 
-    mailer.credits.user_email_loader(spoil)
-    pay(mailer)
-    assert mailer.ledger() == [1000], "what it left undone is gone"
-    pay(mailer)
+    mailer.credits.user_email_loader(untidy)
+    body = encode(mailer.paid_event(mailer.add_purchase()))
+    with mailer.app.app_context():
+        callers = mailer.db.session()
+        receive(mailer.state, body, sign(body, mailer.webhook_secret))
+        assert mailer.db.session() is callers
+        callers.commit()
+    assert mailer.ledger() == [1000]
+    assert len(sent(mailer, mail_server)) == 1
 
 
 def test_users_say_no(mailer: Host, mail_server: MailServer) -> None:
@@ -160,7 +165,7 @@ def test_a_hosts_task_queue_carries_letters(mailer: Host, mail_server: MailServe
         mail_server.refusal = "451 later"
         with pytest.raises(MailFailed, match="SMTPRecipientsRefused 451") as caught:
             mail.send(letter)
-    assert caught.value.__suppress_context__
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
     (message,) = mail_server.received
     assert message["Message-ID"] == letter.message_id
 
