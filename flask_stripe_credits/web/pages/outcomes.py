@@ -141,7 +141,7 @@ def _refunded(found: OwnPurchase) -> Outcome:
 
 
 def _disputed(found: OwnPurchase) -> Outcome:
-    words = text("The payment is disputed at your bank. That decides about its credits.")
+    words = text("The payment is disputed at the bank, and its credits depend on how that ends.")
     return Outcome(label_of(found.row), text("Payment disputed"), f"{words} {_kept(found)}")
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from flask import Response
 
 from flask_stripe_credits.sandbox import Sandbox
 from flask_stripe_credits.web.pages.offers import Card, cards_of
@@ -137,6 +138,11 @@ class TestBalance:
             pages.db.session.execute(pages.db.text("SELECT nothing"))
             return 1
 
+        @pages.app.after_request
+        def count_visits(response: Response) -> Response:
+            pages.db.session.execute(pages.db.text("SELECT 1"))
+            return response
+
         page = buyer_of(pages).get()
         assert "Starter Pack" in page
         assert "Your balance" not in page
@@ -156,6 +162,11 @@ class TestButton:
         assert session["success_url"] == f"{page}?returned=paid"
         assert session["cancel_url"] == f"{page}?returned=left"
         assert pages.ledger() == []
+
+    def test_the_purchase_is_of_who_pressed(self, pages: Host) -> None:
+        pages.user = "bob"
+        assert buyer_of(pages).press().status_code == 303
+        assert [row["user_id"] for row in pages.purchases()] == ["bob"]
 
     def test_D09_pressed_twice_it_is_one_purchase(self, pages: Host) -> None:
         buyer = buyer_of(pages)
