@@ -53,7 +53,14 @@ def test_the_product_of_a_package_that_is_off_sale_is_archived_and_comes_back(
     assert planned(host, "pro") == "not for sale, in sync"
     assert in_sync(host)
     packages(host, "activate", "pro")
-    assert told(applied(host), "pro") == f"activate product {pro['stripe_product_id']}: done"
+    # It sells before Stripe knows: no price of an archived product does.
+    purchase = buy(host, "pro")
+    assert (purchase["unit_amount"], purchase["stripe_price_id"]) == (8_000, None)
+    assert told(applied(host), "pro") == (
+        f"activate product {pro['stripe_product_id']}, adopt price {pro['stripe_price_id']}: done"
+    )
+    host.user = "bob"
+    assert buy(host, "pro")["stripe_price_id"] == pro["stripe_price_id"]
     assert not archived(sandbox, "product", pro["stripe_product_id"])
     ids = ("stripe_product_id", "stripe_price_id")
     assert [row_of(host, "pro")[name] for name in ids] == [pro[name] for name in ids]

@@ -64,6 +64,11 @@ def test_F25_in_a_copy_of_a_live_database_the_ids_are_replaced_when_that_is_said
     applied(copied, "--replace-ids")
     assert in_sync(copied)
     assert not row_of(copied, "pro")["stripe_price_id"].endswith("live")
+    # Nobody buys what isn't for sale, whatever ids it has.
+    row = row_of(copied, "enterprise")
+    live_id = f"{row['stripe_product_id']}live"
+    change(copied, "enterprise", is_active=False, stripe_product_id=live_id)
+    assert in_sync(copied)
     live = [one for one in at_stripe(sandbox, "product") if one["livemode"]]
     assert all(one["active"] for one in live)
     assert (

@@ -28,7 +28,7 @@ def apply_sync(state: AppState, plan: PackagePlan, *, actor: str) -> PackagePlan
         return plan
     _note(state, plan, actor)
     if not plan.package["is_active"]:
-        return _end(state, plan)
+        return _end(state, plan, actor)
     product = _make_product(state, plan)
     _store(state, plan, actor, stripe_product_id=product.id)
     price = _make_price(state, plan, product)
@@ -85,7 +85,7 @@ def _archive_prices(
     state: AppState, plan: PackagePlan, product: Product, price: Price
 ) -> PackagePlan:
     """Archive what nobody needs, now that new checkouts get the new price."""
-    if not plan.old_prices or not _is_still(state, plan, stripe_price_id=price.id):
+    if not plan.old_prices or not _sells_at(state, plan, price):
         return replace(plan, needed={})
     if plan.replaces_default_price:
         state.gateway.update_product(product.id, {"default_price": price.id})
@@ -96,19 +96,35 @@ def _archive_prices(
     return replace(plan, needed=needed)
 
 
-def _end(state: AppState, plan: PackagePlan) -> PackagePlan:
+def _end(state: AppState, plan: PackagePlan, actor: str) -> PackagePlan:
     needed = prices_needed(state, [price.id for price in plan.prices])
-    if plan.product is not None and not needed and _is_still(state, plan, is_active=False):
+    if plan.product is not None and not needed and _forget_price(state, plan, actor):
         state.gateway.update_product(plan.product.id, {"active": False})
     return replace(plan, needed=needed)
 
 
-def _is_still(state: AppState, plan: PackagePlan, **values: object) -> bool:
-    """Whether nobody has changed what the plan was made for."""
+def _forget_price(state: AppState, plan: PackagePlan, actor: str) -> bool:
+    """Take the price away from the package, unless that is for sale again.
+
+    If it comes back, it is sold before the next sync too: a price of an archived product isn't.
+    """
+
+    def forget(uow: UnitOfWork) -> bool:
+        row = lock_one(uow, plan.code)
+        if row is None or row["is_active"]:
+            return False
+        change_to(uow, row, {"stripe_price_id": None}, actor=actor)
+        return True
+
+    return in_transaction(state, forget)
+
+
+def _sells_at(state: AppState, plan: PackagePlan, price: Price) -> bool:
+    """Whether new checkouts get this price, and nobody has changed it meanwhile."""
 
     def look(uow: UnitOfWork) -> bool:
         row = lock_one(uow, plan.code)
-        return row is not None and all(row[name] == value for name, value in values.items())
+        return row is not None and row["stripe_price_id"] == price.id
 
     return in_transaction(state, look)
 

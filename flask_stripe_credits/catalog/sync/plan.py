@@ -160,6 +160,8 @@ def _plan(state: AppState, twins: Twins, package: Row, *, shared: bool) -> Packa
     try:
         product = twins.product_of(package)
     except GatewayOtherMode as error:
+        if not package["is_active"]:
+            return PackagePlan(package, site)
         problem = (
             f"{error}: use that key; or, if this database is a copy of a live one, "
             f"`flask credits sync --apply --replace-ids`"
