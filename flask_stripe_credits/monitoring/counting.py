@@ -82,7 +82,7 @@ class Counting(Measurements):
         self._histograms: dict[tuple[str, ...], Histogram] = {}
         self._begin_at_zero()
         gauges_of(self.registry).add(app)
-        # Weakly: blinker would keep the app alive otherwise.
+        # Weakly: they end with the app.
         purchase_created.connect(self._created, sender=app)
         grant_committed.connect(self._granted, sender=app)
         purchase_failed.connect(self._failed, sender=app)

@@ -17,6 +17,7 @@ from ..state import AppState
 WINDOW = dt.timedelta(days=90)
 MOST_LOOKED_AT = 500
 
+_NOT_GRANTED = (PurchaseStatus.PENDING, PurchaseStatus.PROCESSING, PurchaseStatus.EXPIRED)
 _TELL_OF_PAYMENT = ("checkout.session.completed", "checkout.session.async_payment_succeeded")
 
 
@@ -114,8 +115,7 @@ def _told_in_vain(state: AppState, connection: sa.Connection, now: dt.datetime) 
             events.type.in_(_TELL_OF_PAYMENT),
             sa.exists().where(
                 purchases.stripe_checkout_session_id == events.object_id,
-                purchases.completed_at.is_(None),
-                purchases.status.in_((PurchaseStatus.PENDING, PurchaseStatus.EXPIRED)),
+                purchases.status.in_(_NOT_GRANTED),
             ),
         )
         .limit(MOST_LOOKED_AT)

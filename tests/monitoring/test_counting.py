@@ -18,6 +18,8 @@ from flask_stripe_credits.gateway import limits
 from flask_stripe_credits.measurements import Measurements
 from flask_stripe_credits.monitoring import counting
 from flask_stripe_credits.sandbox import Sandbox
+from flask_stripe_credits.signals import purchase_created
+from flask_stripe_credits.unit_of_work import database_trouble, kind_of_trouble
 
 from ..hosts import PREFIX, Host, make_host
 from ..payloads import checkout_session, event, refund
@@ -148,6 +150,17 @@ def test_a_lock_that_isnt_free_in_time_is_a_timeout(
     host.assert_exact()
 
 
+@pytest.mark.parametrize("state", ["55P03", "57014", "25P04"])
+def test_a_timeout_is_known_in_every_language_of_the_server(state: str) -> None:
+    class DriverError(Exception):
+        sqlstate = state
+
+    error = sa.exc.OperationalError("SELECT 1", {}, DriverError("Sperre nicht verfügbar"))
+    trouble = database_trouble(error)
+    assert trouble is not None
+    assert kind_of_trouble(trouble, error) == "timeout"
+
+
 def test_a_pool_without_a_connection_is_a_timeout(
     new_metered: NewMetered, database_url: str, meter: Meter
 ) -> None:
@@ -263,15 +276,19 @@ def test_without_a_registry_of_its_own_an_app_counts_in_the_librarys(
 def test_an_app_that_is_gone_is_neither_kept_nor_counted(
     new_database: Callable[[str], str], meter: Meter
 ) -> None:
+    gc.collect()
+    listening = len(purchase_created.receivers)
     host = make_host(new_database("sqlite"), metrics_registry=meter.registry)
     host.pay(host.add_purchase())
     assert meter("database_up") == 1
+    assert len(purchase_created.receivers) == listening + 1
     gone = weakref.ref(host.app)
     with host.app.app_context():
         host.db.engine.dispose()
     del host
     gc.collect()
     assert gone() is None
+    assert len(purchase_created.receivers) == listening
     assert meter("database_up") is None
     assert meter.all("purchases_completed_total") == {("webhook",): 1}
 

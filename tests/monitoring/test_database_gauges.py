@@ -93,6 +93,22 @@ def test_S13_a_payment_that_is_told_but_cant_be_granted_is_seen_until_it_is(
     assert [grant["credits"] for grant in host.grants()] == [1000]
 
 
+def test_S13_a_bank_debit_that_is_paid_in_vain_is_seen(
+    new_metered: NewMetered, database_url: str, meter: Meter
+) -> None:
+    def receiver(grant: GrantSnapshot) -> None:
+        raise RuntimeError("no")
+
+    host = new_metered(database_url, receiver=receiver)
+    session = checkout_session(host.add_purchase(), payment_status="unpaid")
+    assert host.post_event(event("checkout.session.completed", session)).status_code == 200
+    assert missing(meter) == {"recorded": 0, "failed_event": 0}
+    paid = event("checkout.session.async_payment_succeeded", session | {"payment_status": "paid"})
+    assert host.post_event(paid).status_code == 503
+    assert host.purchases()[0]["status"] == "processing"
+    assert missing(meter) == {"recorded": 0, "failed_event": 1}
+
+
 def test_what_owes_nobody_anything_is_not_counted(seen: Host, meter: Meter) -> None:
     """Paid, and rightly without credits."""
     gone = seen.add_purchase()
