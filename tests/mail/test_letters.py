@@ -125,6 +125,7 @@ def test_money_that_goes_back_and_comes_again_is_told(
     assert "400 credits were taken back" in texts[1]
     assert "Refunded: $4.00\nChange of your credits: \N{MINUS SIGN}400\n" in texts[1]
     assert "could not be paid out to you, so 400 credits are yours again" in texts[2]
+    assert "A part of your purchase was refunded" in parts(messages[1])[1]
     assert "Refunded" not in texts[2]
     assert "So 1,000 credits were taken back too" in texts[3]
     assert "the payment stands, so 1,000 credits are yours again" in texts[4]
@@ -289,3 +290,4 @@ def test_the_history_is_linked_where_there_are_pages(
     text, html = parts(sent(host, mail_server)[0])
     assert "https://shop.test/app/credits/history\n" in text
     assert 'href="https://shop.test/app/credits/history"' in html
+    assert host.client.get("/credits/history").status_code == 200
