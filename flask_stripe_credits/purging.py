@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from .facts import PurchaseStatus, Verdict
 from .models import LONGEST_USER_ID, Models
+from .notices import log_act
 from .reading import reading
 from .review_queue import flagged_by_itself
 from .state import AppState
@@ -80,16 +81,7 @@ def purge(state: AppState, before: dt.datetime, *, actor: str) -> Iterator[int]:
 
 
 def _note(uow: UnitOfWork, before: dt.datetime, actor: str) -> None:
-    uow.execute(
-        uow.sql.insert_audit,
-        {
-            "created_at": uow.now,
-            "actor": actor,
-            "action": "inbox.purge",
-            "purchase_id": None,
-            "details": {"before": before.isoformat()},
-        },
-    )
+    log_act(uow, actor, "inbox.purge", None, {"before": before.isoformat()})
 
 
 def _page(

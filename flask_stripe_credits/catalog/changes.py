@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
+from ..notices import log_act
 from ..unit_of_work import UnitOfWork
 
 Row = Mapping[str, Any]
@@ -111,18 +112,4 @@ def _audit(uow: UnitOfWork, change: Change, actor: str) -> None:
         "before": None if change.kind is Kind.CREATED else before,
         "after": {name: value for name, (_, value) in change.fields.items()},
     }
-    audit_act(uow, f"package.{change.kind}", details, actor=actor)
-
-
-def audit_act(uow: UnitOfWork, action: str, details: Mapping[str, Any], *, actor: str) -> None:
-    """Write one line about packages into the audit log."""
-    uow.execute(
-        uow.sql.insert_audit,
-        {
-            "created_at": uow.now,
-            "actor": actor,
-            "action": action,
-            "purchase_id": None,
-            "details": details,
-        },
-    )
+    log_act(uow, actor, f"package.{change.kind}", None, details)

@@ -38,7 +38,7 @@ _SOMETHING_TO_DO = 2
 )
 @click.option("--user", "user_id", metavar="ID", help="With --rebuild: whose purchase it was.")
 @click.option("--package", "package_code", metavar="CODE", help="With --rebuild: what was bought.")
-@click.option("--by", "actor", metavar="NAME", help="With --rebuild: who says so.")
+@click.option("--by", "actor", metavar="NAME", help="With --apply or --rebuild: who does it.")
 @with_appcontext
 def reconcile_command(
     only_plan: bool,
@@ -66,11 +66,15 @@ def reconcile_command(
             click.echo(mode_and_site(state))
             _rebuild(state, order)
             return
-        if user_id is not None or package_code is not None or actor is not None:
-            raise click.UsageError("--user, --package and --by go with --rebuild")
+        if user_id is not None or package_code is not None:
+            raise click.UsageError("--user and --package go with --rebuild")
+        if actor is not None and only_plan:
+            raise click.UsageError("--by goes with --apply and --rebuild")
         printer = _Printer(as_json, only_plan, live)
         printer.say(f"{mode_and_site(state)}, since {since:%Y-%m-%d %H:%M %Z}")
-        run = Run(state, since, apply=not only_plan, progress=printer.progress)
+        run = Run(
+            state, since, apply=not only_plan, progress=printer.progress, actor=_runner(actor)
+        )
         finished = False
         try:
             for finding in reconcile(run):
@@ -85,6 +89,16 @@ def reconcile_command(
         raise SystemExit(_NEEDS_SOMEBODY)
     if totals.to_repair:
         raise SystemExit(_SOMETHING_TO_DO)
+
+
+def _runner(by: str | None) -> str:
+    """Who runs it; a container's user may have no name, and cron has nobody to ask."""
+    try:
+        return acting(by)
+    except click.UsageError:
+        if by is not None:
+            raise
+        return "reconcile"
 
 
 def _order(

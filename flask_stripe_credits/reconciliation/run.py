@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from ..errors import StripeCreditsError
 from ..facts import Recorded, Verdict
 from ..fulfillment import settle
+from ..notices import log_act
 from ..state import AppState
 from ..unit_of_work import UnitOfWork
 from .comparison import Judge
@@ -40,6 +41,7 @@ class Run:
     :ivar since: how far back Stripe's lists are read, aware, whole seconds as Stripe counts.
     :ivar apply: whether to record what Stripe says, or only to tell.
     :ivar progress: told now and then how far it got.
+    :ivar actor: who runs it, for the audit log.
     :ivar name: the cause of the grants and audit entries that it leads to.
     """
 
@@ -49,6 +51,7 @@ class Run:
     progress: Callable[[str], object] = lambda _: None
     totals: Totals = field(default_factory=Totals)
     now: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+    actor: str = "reconcile"
     name: str = field(default_factory=_name_now)
 
     @property
@@ -57,7 +60,12 @@ class Run:
 
     def record(self, record: Record) -> str | None:
         """Record a fact and fulfill in a transaction of its own; return why that didn't work."""
-        return self._settled(record, self.name, None)
+        return self._settled(record, self.name, self._sign)
+
+    def _sign(self, uow: UnitOfWork, recorded: Recorded) -> None:
+        if recorded.purchase_id is not None:
+            about = {"run": self.name}
+            log_act(uow, self.actor, "purchase.reconciled", recorded.purchase_id, about)
 
     def note(self, finding: Finding, record: Record, event_type: str) -> Finding | None:
         """Return what only flags something, None when an operator has decided on it.

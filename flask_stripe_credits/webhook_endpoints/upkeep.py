@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from ..config import Secret
 from ..errors import GatewayRejected
+from ..notices import log_act
 from ..state import AppState
 from ..stripe_objects import FINGERPRINT_MARKER, SITE_MARKER, WebhookEndpoint
 from ..unit_of_work import UnitOfWork, in_transaction
@@ -90,15 +91,7 @@ def audit(state: AppState, action: str, endpoint: WebhookEndpoint, *, actor: str
     """
 
     def write(uow: UnitOfWork) -> None:
-        uow.execute(
-            uow.sql.insert_audit,
-            {
-                "created_at": uow.now,
-                "actor": actor,
-                "action": f"webhook_endpoint.{action}",
-                "purchase_id": None,
-                "details": {"endpoint_id": endpoint.id, "url": endpoint.url},
-            },
-        )
+        details = {"endpoint_id": endpoint.id, "url": endpoint.url}
+        log_act(uow, actor, f"webhook_endpoint.{action}", None, details)
 
     in_transaction(state, write)

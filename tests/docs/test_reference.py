@@ -17,9 +17,11 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.dialects import postgresql
 
 from flask_stripe_credits import StripeCredits, errors, signals
+from flask_stripe_credits.catalog.changes import Kind
 from flask_stripe_credits.catalog.rules import FIELDS
 from flask_stripe_credits.config import read_settings
 from flask_stripe_credits.doctor import CHECKS
+from flask_stripe_credits.facts import Verdict
 from flask_stripe_credits.models import Models, build_models
 from flask_stripe_credits.web import administrators, problems, protection, schemas
 from flask_stripe_credits.web.admin import schemas as admin_schemas
@@ -342,6 +344,29 @@ def test_every_public_name_is_on_the_python_page() -> None:
     members = re.search(r":members: (init_app.*)", page)
     assert members is not None
     assert set(members[1].split(", ")) == decorators
+
+
+def test_every_action_of_the_audit_log_is_documented() -> None:
+    families = "purchase|event|refund|package|webhook_endpoint|inbox"
+    left_out = ("cli", "gateway", "sandbox", "testing")
+    source = "".join(
+        path.read_text()
+        for path in (ROOT / "flask_stripe_credits").rglob("*.py")
+        if path.relative_to(ROOT / "flask_stripe_credits").parts[0] not in left_out
+    )
+    written = set(re.findall(rf'"((?:{families})\.[a-z_]+)"', source)) - set(HANDLERS)
+    commands = "".join(
+        path.read_text()
+        for path in (ROOT / "flask_stripe_credits" / "cli" / "webhook").glob("*.py")
+    )
+    endpoints = re.findall(r'say_unless_audited\(state, "([a-z]+)"', commands)
+    written |= {f"webhook_endpoint.{act}" for act in endpoints}
+    written |= {f"event.{verdict}" for verdict in (Verdict.REVIEW, Verdict.ORPHAN)}
+    written |= {f"package.{kind}" for kind in (Kind.CREATED, Kind.UPDATED)} | {"purchase.<status>"}
+    (actions,) = tables(sections("how-to/audit.md")["The audit log"])
+    documented = {name for row in actions[1:] for name in codes(row[0])}
+    assert len(endpoints) > 3
+    assert documented == written
 
 
 def test_the_floors_are_those_of_the_contract() -> None:

@@ -230,3 +230,17 @@ def test_without_tables_it_says_what_to_do(new_shop: NewShop, stripe: Sandbox) -
         result = run(make_host(shop.db_url, tables=False, STRIPE_CREDITS_API_BASE=api_base))
         assert result.exit_code == SOMEBODY
         assert "run `flask credits db upgrade`" in result.output
+
+
+def test_who_repaired_what_is_in_the_audit_log(shop: Host, stripe: Sandbox) -> None:
+    purchase = buy_and_pay(shop, stripe)
+    refused = run(shop, "--by", "olivia")
+    assert (refused.exit_code, "--by goes with --apply and --rebuild" in refused.output) == (
+        2,
+        True,
+    )
+    assert run(shop, "--apply", "--by", "olivia").exit_code == CLEAN
+    (line,) = shop.rows(shop.credits.AuditLog)
+    (grant,) = shop.grants()
+    assert (line["actor"], line["action"]) == ("olivia", "purchase.reconciled")
+    assert (line["purchase_id"], line["details"]) == (purchase["id"], {"run": grant["cause"]})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import getpass
 import logging
 from typing import Any
 
@@ -159,7 +160,11 @@ def test_C02_what_was_never_opened_is_swept_and_the_same_key_still_opens_it(
     (opened,) = shop.purchases()
     assert (opened["id"], opened["status"]) == (purchase["id"], "pending")
     actions = [(row["actor"], row["action"]) for row in shop.rows(shop.credits.AuditLog)]
-    assert actions[-2:] == [("stripe", "purchase.expired"), ("buyer", "purchase.pending")]
+    assert actions[-3:] == [
+        ("stripe", "purchase.expired"),
+        (getpass.getuser(), "purchase.reconciled"),
+        ("buyer", "purchase.pending"),
+    ]
     stripe.pay(opened["stripe_checkout_session_id"])
     repair(shop)
     assert shop.ledger() == [1000]

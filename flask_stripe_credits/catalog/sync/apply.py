@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...errors import GatewayRejected
+from ...notices import log_act
 from ...state import AppState
 from ...stripe_objects import Price, Product
 from ...unit_of_work import UnitOfWork, in_transaction
-from ..changes import Row, audit_act, change_to, lock_one
+from ..changes import Row, change_to, lock_one
 from .checkouts import prices_needed
 from .marks import lookup_key, price_changes, price_params, product_changes, product_params
 from .plan import PackagePlan
@@ -38,7 +39,7 @@ def apply_sync(state: AppState, plan: PackagePlan, *, actor: str) -> PackagePlan
 
 def _note(state: AppState, plan: PackagePlan, actor: str) -> None:
     details = {"package_code": plan.code, "steps": list(plan.steps)}
-    in_transaction(state, lambda uow: audit_act(uow, "package.sync", details, actor=actor))
+    in_transaction(state, lambda uow: log_act(uow, actor, "package.sync", None, details))
 
 
 def _make_product(state: AppState, plan: PackagePlan) -> Product:
