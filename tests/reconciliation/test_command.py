@@ -240,7 +240,7 @@ def test_who_repaired_what_is_in_the_audit_log(shop: Host, stripe: Sandbox) -> N
         True,
     )
     assert run(shop, "--apply", "--by", "olivia").exit_code == CLEAN
-    (line,) = shop.rows(shop.credits.AuditLog)
+    (line,) = shop.rows(shop.credits.AuditLog, purchase_id=purchase["id"])
     (grant,) = shop.grants()
     assert (line["actor"], line["action"]) == ("olivia", "purchase.reconciled")
-    assert (line["purchase_id"], line["details"]) == (purchase["id"], {"run": grant["cause"]})
+    assert line["details"] == {"run": grant["cause"]}
