@@ -64,6 +64,8 @@ class TestFormTokens:
         buyer = buyer_of(small_pages)
         form = buyer.form()
         app = small_pages.app
+        if "SECRET_KEY_FALLBACKS" not in app.default_config:
+            pytest.skip("before Flask 3.1 a new key ends every session")
         app.config["SECRET_KEY_FALLBACKS"] = [app.config["SECRET_KEY"]]
         app.config["SECRET_KEY"] = "another one for tests"
         assert buyer.send(form).status_code == 303
