@@ -120,6 +120,8 @@ class _Run:
             words = "in sync" if plan.package["is_active"] else "not for sale, in sync"
         elif not self.only_plan:
             words += ": done"
+        elif plan.refuses_buyers:
+            words += " (until then Stripe refuses every checkout)"
         self.say(f"{plan.code}: {words}")
         for left in plan.waiting if error is None else ():
             self.say(f"  later: {left}")
@@ -157,6 +159,7 @@ def _as_json(
         "result": result,
         "steps": steps,
         "later": plan.waiting if error is None else (),
+        "refuses_buyers": result == "to_sync" and plan.refuses_buyers,
         "error": error,
     }
 

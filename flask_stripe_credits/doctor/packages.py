@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..catalog import active_packages
-from ..catalog.sync import PackagePlan, plan_sync
+from ..catalog.sync import plan_sync
 from ..unit_of_work import in_transaction
 from .findings import Finding, error, ok, warning
 from .patient import Patient
@@ -29,17 +29,9 @@ def prices(patient: Patient) -> Iterator[Finding]:
     if due:
         told = "; ".join(f"{plan.code}: {', '.join(plan.steps)}" for plan in due)
         command = patient.command("sync --apply")
-        if any(map(_is_refused, due)):
+        if any(plan.refuses_buyers for plan in due):
             yield error(told, "until then whoever buys it is answered with 502", command)
         else:
             yield warning(told, command=command)
     if not due and not problems:
         yield ok(f"{len(plans)} packages are at Stripe as they are here")
-
-
-def _is_refused(plan: PackagePlan) -> bool:
-    """Whether the price that a checkout would name is one that Stripe doesn't sell at."""
-    stored, price = plan.package["stripe_price_id"], plan.price
-    if stored is None or not plan.package["is_active"]:
-        return False
-    return price is None or price.id != stored or not price.active

@@ -11,6 +11,7 @@ from flask_stripe_credits.sandbox import Sandbox
 
 from ..hosts import Host
 from .shelves import (
+    REFUSED,
     applied,
     buy,
     change,
@@ -224,6 +225,7 @@ def test_an_archived_price_or_product_opens_no_checkout_but_ends_an_open_one(
     pro, purchase = row_of(host, "pro"), buy(host, "pro")
     dashboard(sandbox).v1.prices.update(pro["stripe_price_id"], {"active": False})
     dashboard(sandbox).v1.products.update(pro["stripe_product_id"], {"active": False})
+    assert told(sync(host).stdout.splitlines(), "pro").endswith(REFUSED)
     with pytest.raises(AssertionError, match="stripe_rejected"):
         host.user = "bob"
         buy(host, "pro")

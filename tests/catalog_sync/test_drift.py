@@ -59,6 +59,7 @@ def test_a_price_that_was_archived_is_taken_into_use_again(host: Host, sandbox: 
     price_id = row_of(host, "pro")["stripe_price_id"]
     dashboard(sandbox).v1.prices.update(price_id, {"active": False})
     assert planned(host, "pro") == f"activate price {price_id}"
+    assert one_of(sync(host, "--json").stdout, "pro")["refuses_buyers"]
     applied(host)
     assert one(sandbox, "price", price_id)["active"]
     assert len(at_stripe(sandbox, "price")) == 4
@@ -211,7 +212,7 @@ def test_who_synced_what_is_in_the_audit_log(host: Host) -> None:
 def test_machines_get_an_object_a_line(host: Host) -> None:
     packages(host, "edit", "pro", "--price", "90")
     old = one_of(sync(host, "--json").stdout, "pro")
-    assert old["result"] == "to_sync"
+    assert (old["result"], old["refuses_buyers"]) == ("to_sync", False)
     assert old["steps"][0] == "create price $90.00"
     done = sync(host, "--json", "--apply")
     lines = [json.loads(line) for line in done.stdout.splitlines()]

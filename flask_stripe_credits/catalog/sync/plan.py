@@ -62,6 +62,19 @@ class PackagePlan:
             if price.id in self.needed
         ) + tuple(self._waiting_product())
 
+    @property
+    def refuses_buyers(self) -> bool:
+        """Whether a checkout would name a price that Stripe doesn't sell at.
+
+        A package without a stored price isn't refused: its price is sent with the checkout.
+        """
+        stored, price = self.package["stripe_price_id"], self.price
+        if stored is None or not self.package["is_active"]:
+            return False
+        if self.product is None or not self.product.active:
+            return True
+        return price is None or price.id != stored or not price.active
+
     def _keep(self) -> Iterator[str]:
         yield from self._product_steps()
         yield from self._price_steps()
