@@ -247,7 +247,8 @@ def test_delete_says_what_is_lost_and_does_it_only_when_told(operator: Operator)
     assert done.exit_code == 0, done.stderr
     assert operator.endpoints == []
     assert operator.acts() == ["created", "deleted"]
-    assert "nothing to delete" in operator.run("delete", "--yes").stderr
+    assert f"no endpoint for {operator.url}" in operator.run("delete", "--yes").stderr
+    assert "Stripe has no we_typo here" in operator.run("delete", "we_typo", "--yes").stderr
 
 
 def test_delete_asks_which_of_two_and_takes_no_strangers(operator: Operator) -> None:

@@ -31,7 +31,7 @@ def delete_command(
         endpoints = state.gateway.list_webhook_endpoints()
         chosen = _chosen(state, endpoints, wanted, endpoint)
         if chosen is None:
-            say("nothing to delete")
+            say(f"nothing to delete: Stripe has no {endpoint or 'endpoint for ' + wanted.url} here")
             return
         left = [one for one in ours(endpoints, wanted.url) if one.id != chosen.id]
         lost = _what_is_lost(chosen, left)
