@@ -36,11 +36,12 @@ def make(
 
     Not safe to repeat: each call makes one.
 
-    :param more_events: types that a host listens to besides ours.
+    :param more_events: types that a host listens to besides ours; ``*`` for every type.
     """
+    events = {*wanted.events, *more_events}
     params = {
         "url": wanted.url,
-        "enabled_events": sorted({*wanted.events, *more_events}),
+        "enabled_events": ["*"] if "*" in events else sorted(events),
         "api_version": wanted.api_version,
         "description": _DESCRIPTION,
         "metadata": {SITE_MARKER: state.settings.site},

@@ -13,6 +13,7 @@ import pytest
 from flask_stripe_credits.cli.webhook import create
 from flask_stripe_credits.cli.webhook.env_file import EnvFile
 from flask_stripe_credits.sandbox import Sandbox
+from flask_stripe_credits.webhooks.handlers import HANDLERS
 
 from ..hosts import PREFIX, make_host
 from ..serving import serving
@@ -113,10 +114,10 @@ def test_E12_without_a_file_the_new_secret_is_printed(
     assert old.id not in {one.id for one in operator.endpoints}
 
 
-def test_what_a_host_listens_to_besides_is_kept(operator: Operator) -> None:
+@pytest.mark.parametrize("events", [[*HANDLERS, "invoice.paid"], ["*"]])
+def test_what_a_host_listens_to_besides_is_kept(operator: Operator, events: list[str]) -> None:
     operator.written("create")
     (made,) = operator.endpoints
-    events = [*made.enabled_events, "invoice.paid"]
     operator.host.state.gateway.update_webhook_endpoint(made.id, {"enabled_events": events})
     operator.written("rotate")
     assert sorted(operator.endpoints[0].enabled_events) == sorted(events)

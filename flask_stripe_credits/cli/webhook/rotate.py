@@ -96,7 +96,7 @@ def _begin(
         say_unless_audited(state, "deleted", newest, actor)
         found = found[1:]
     old = found[0]
-    endpoint, secret = make(state, wanted, more_events=set(old.enabled_events) - {"*"})
+    endpoint, secret = make(state, wanted, more_events=old.enabled_events)
     say(f"made {endpoint.id} for {wanted.url}, beside {old.id}")
     as_asked = hand_over(secret, file, state.settings.webhook_secrets)
     mark(state, endpoint, secret)
