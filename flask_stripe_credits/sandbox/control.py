@@ -38,6 +38,7 @@ class Sandbox(Acts):
         ``settle_refund()``.
     :param sign_at: the time that signatures carry; None for that of ``clock``. An app checks it
         against its own clock, which ``advance()`` doesn't put forward.
+    :param address: of its pages while it doesn't listen.
     :raises StateFileUnusable: when ``state`` is in use or can't be used.
 
     :ivar app: the Flask app.
@@ -56,13 +57,14 @@ class Sandbox(Acts):
         remote_webhooks: bool = False,
         settle_after_seconds: float | None = None,
         sign_at: Callable[[], float] | None = None,
+        address: str = "http://localhost",
     ) -> None:
         self._settle_after_seconds = settle_after_seconds
         self.clock = clock or Clock()
         self.store = Store(state)
         self.faults = Faults()
         self._world = World(
-            self.store, self.clock, api_version.newest(), remote_webhooks=remote_webhooks
+            self.store, self.clock, api_version.newest(), address, remote_webhooks=remote_webhooks
         )
         self.courier = Courier(
             self._world,

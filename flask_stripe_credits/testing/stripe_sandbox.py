@@ -67,7 +67,7 @@ class StripeSandbox:
         self._before: AppState = state_of(app)
         self._settings = _usable(self._before.settings)
         self._transport = InProcessTransport(app)
-        self.sandbox = Sandbox(transport=self._transport, sign_at=time.time)
+        self.sandbox = Sandbox(transport=self._transport, sign_at=time.time, address=API_BASE)
         http_client = InProcessClient(self.sandbox.app)
         if serve:
             self.sandbox.start(deliver=False)

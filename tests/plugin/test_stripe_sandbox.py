@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -167,3 +168,25 @@ def test_a_live_key_is_refused(new_database: Callable[[str], str]) -> None:
 def test_an_app_without_the_extension_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="init_app"):
         StripeSandbox(Flask("other"))
+
+
+def test_the_pages_sell_without_a_socket(
+    new_database: Callable[[str], str], no_sockets: None
+) -> None:
+    off = {"STRIPE_CREDITS_SUCCESS_URL": None, "STRIPE_CREDITS_CANCEL_URL": None}
+    host = make_host(new_database("sqlite"), STRIPE_CREDITS_PAGES="/credits", **off)
+    host.load_packages()
+    client = host.client
+    with StripeSandbox(host.app) as stripe_sandbox:
+        form = client.get("/credits").text.partition("</form>")[0]
+        fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+        answer = client.post("/credits/buy", data=fields)
+        assert answer.status_code == 303
+        assert answer.location.startswith("https://stripe.localhost/c/pay/cs_test_")
+        (bought,) = host.purchases()
+        stripe_sandbox.pay(bought["stripe_checkout_session_id"])
+        page = f"/credits/purchases/{bought['id']}"
+        assert "1,000 credits were added" in client.get(page).text
+        receipt = client.get(f"{page}/receipt")
+        assert receipt.location.startswith("https://stripe.localhost/receipts/ch_")
+        assert host.ledger() == [1000]

@@ -28,6 +28,7 @@ class Outcome:
     """How a purchase stands.
 
     :ivar is_open: something is still to come by itself: the page asks again.
+    :ivar is_due: it should come within seconds: if it doesn't, the page says what to do.
     :ivar is_payable: its payment page is still open.
     :ivar is_hopeless: it can't be paid any more: the buyer may start anew.
     """
@@ -36,6 +37,7 @@ class Outcome:
     title: str
     words: str
     is_open: bool = False
+    is_due: bool = False
     is_payable: bool = False
     is_hopeless: bool = False
 
@@ -83,7 +85,7 @@ def _pending(row: Row, returned: str, now: dt.datetime) -> Outcome:
             "Your credits are added as soon as the payment is confirmed."
         )
         label = Label(text("Confirming"), "wait")
-        return Outcome(label, text("Confirming your payment …"), words, is_open=True)
+        return Outcome(label, text("Confirming your payment …"), words, is_open=True, is_due=True)
     if returned == "left":
         words = text(
             "No payment has arrived and no credits were added. "
@@ -118,7 +120,7 @@ def _completed(found: OwnPurchase) -> Outcome:
         return Outcome(label, text("Partly refunded"), words, is_open=not posted.is_delivered)
     if not posted.is_delivered or posted.credits <= 0:
         words = text("Your credits are on their way and will be there in a moment.")
-        return Outcome(label, text("Payment received"), words, is_open=True)
+        return Outcome(label, text("Payment received"), words, is_open=True, is_due=True)
     title = plural(
         "%(credits)s credit was added",
         "%(credits)s credits were added",

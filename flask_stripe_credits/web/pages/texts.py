@@ -54,8 +54,8 @@ def locale() -> Any:
 
 
 def has_babel() -> bool:
-    """Whether the host has Flask-Babel."""
-    return "babel" in current_app.extensions
+    """Whether the host has Flask-Babel, and not an older library of that name."""
+    return hasattr(current_app.extensions.get("babel"), "translation_directories")
 
 
 def _catalogue() -> Any:

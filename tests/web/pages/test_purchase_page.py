@@ -78,6 +78,8 @@ def test_no_state_promises_credits_that_were_not_added(
     assert not re.search(rf"\d+ {ADDED}", page)
     still_open = values.get("status", "pending") in ("pending", "processing", "completed")
     assert is_watched(page) is still_open
+    is_due = title in ("Confirming your payment …", "Payment received")
+    assert ("This takes longer than usual." in page) is is_due
 
 
 def test_credits_are_told_once_they_are_granted(pages: Host) -> None:

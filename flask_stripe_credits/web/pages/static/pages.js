@@ -48,7 +48,11 @@ async function showAnew(section) {
     if (!response.ok || !fresh) return false;
     delete section.dataset.fscWatch;
     Object.assign(section.dataset, fresh.dataset);
-    section.replaceChildren(...fresh.childNodes);
+    // Part by part: what is read aloud is the part that says how it stands.
+    for (const part of section.querySelectorAll("[data-fsc-part]")) {
+      const own = fresh.querySelector(`[data-fsc-part="${part.dataset.fscPart}"]`);
+      part.replaceChildren(...(own ? own.childNodes : []));
+    }
     document.title = page.title;
     return true;
   } catch {
