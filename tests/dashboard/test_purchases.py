@@ -84,7 +84,7 @@ def test_the_file_has_every_purchase_of_the_filter(year: Host) -> None:
         if (row["status"], row["package_code"]) == ("refunded", "pro")
     ]
     assert [row["id"] for row in rows] == newest_first(expected)
-    assert {row["amount_paid"] for row in rows} == {"80.00"}
+    assert {row["paid"] for row in rows} == {"80.00"}
     assert {row["currency"] for row in rows} == {"usd"}
     opened = dt.datetime.fromisoformat(rows[0]["created_at"])
     (newest,) = year.purchases(id=expected[-1]["id"])
