@@ -15,7 +15,7 @@ import pytest
 
 from flask_stripe_credits.money import Money
 
-from ..hosts import Host
+from ..hosts import PREFIX, Host
 from .conftest import DASHBOARD, make_dashboard_host
 
 UNTIL = dt.datetime(2026, 10, 31, 18, tzinfo=dt.UTC)
@@ -197,7 +197,7 @@ def plain(amount: str) -> Decimal:
     return Decimal(re.sub(r"[^0-9.]", "", amount))
 
 
-def test_the_command_and_the_page_say_the_same_to_the_cent(year: Host) -> None:
+def test_the_page_the_command_and_the_api_say_the_same_to_the_cent(year: Host) -> None:
     """Beside :func:`test_every_figure_is_what_the_rows_add_up_to`: three ways, one result."""
     runner = year.app.test_cli_runner()
     compared = 0
@@ -207,6 +207,11 @@ def test_the_command_and_the_page_say_the_same_to_the_cent(year: Host) -> None:
         told = runner.invoke(args=["credits", "stats", "--json", *period, *only])
         assert told.exit_code == 0, told.output
         document = json.loads(told.output)
+        asked = {"since": "2026-03-01T00:00:00Z", "until": "2026-07-01T00:00:00Z"}
+        asked |= {"package_code": package} if package else {}
+        answer = year.client.get(f"{PREFIX}/admin/figures", query_string=asked)
+        assert answer.status_code == 200, answer.text
+        assert answer.json == document
         query = "from=2026-03-01&to=2026-06-30" + (f"&package={package}" if package else "")
         page = year.client.get(f"{DASHBOARD}?{query}").text
         found = shown(page)
