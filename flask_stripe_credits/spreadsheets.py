@@ -39,19 +39,24 @@ def csv_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterat
 
 
 def _cell(value: object) -> object:
+    # Most cells are text, and a file may have tens of millions.
+    if type(value) is str:
+        return _harmless(value)
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float, Decimal)):
         return value
-    if isinstance(value, dt.datetime):
-        return _utc(value)
-    text = str(value)
+    return _utc(value) if isinstance(value, dt.datetime) else _harmless(str(value))
+
+
+def _harmless(text: str) -> str:
     return f"'{text}" if text.startswith(_STARTS_A_FORMULA) else text
 
 
 def _utc(value: dt.datetime) -> str:
     if value.tzinfo is None:
         raise ValueError(f"{value!r} has no time zone")
-    return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    naive = value.astimezone(dt.UTC).replace(tzinfo=None)
+    return f"{naive.isoformat(timespec='seconds')}Z"

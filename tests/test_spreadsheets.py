@@ -51,6 +51,14 @@ def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe(text: str) -> None
     assert next(csv.reader([header])) == [f"'{text}"]
 
 
+def test_what_a_thing_calls_itself_is_text_too() -> None:
+    class Named:
+        def __str__(self) -> str:
+            return "=1+1"
+
+    assert cell(Named()) == "'=1+1"
+
+
 @pytest.mark.parametrize(
     ("value", "written"),
     [

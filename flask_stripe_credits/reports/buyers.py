@@ -40,9 +40,11 @@ def buyers_until(
     if not currencies:
         return {}
     c = models.table(models.Purchase).c
+    # Not in WHERE: it would lead to the index of sales, which isn't in the order of users.
+    of_package = () if package_code is None else (c.package_code == package_code,)
     paid = sa.select(
         *(
-            aggregate.filter(c.currency == currency).label(f"{name}_{currency}")
+            aggregate.filter(c.currency == currency, *of_package).label(f"{name}_{currency}")
             for currency in currencies
             for name, aggregate in (
                 ("purchases", sa.func.count()),
@@ -50,8 +52,6 @@ def buyers_until(
             )
         )
     ).where(c.paid_at < until)
-    if package_code is not None:
-        paid = paid.where(c.package_code == package_code)
     user = paid.group_by(c.user_id).subquery().c
     query = sa.select(
         *(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from flask import Response, stream_with_context
 
 from ..facts import Row
-from ..money import Money
+from ..money import exponent
 from ..purchase_search import PurchaseFilter, search_purchases
 from ..reading import ROWS_AT_A_TIME, reading
 from ..spreadsheets import csv_lines
@@ -55,8 +56,11 @@ def _pages(state: AppState, wanted: PurchaseFilter) -> Iterator[Sequence[Row]]:
 
 
 def _csv_row(row: Row) -> tuple[Any, ...]:
-    def money(column: str) -> Any:
-        return None if row[column] is None else Money(row[column], row["currency"]).major
+    places = exponent(row["currency"])
+
+    def money(column: str) -> Decimal | None:
+        amount = row[column]
+        return None if amount is None else Decimal(amount).scaleb(-places)
 
     return (
         *(row[name] for name in ("id", "created_at", "paid_at", "completed_at", "status")),

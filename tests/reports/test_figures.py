@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -61,6 +62,7 @@ def test_days_are_those_of_utc_whatever_the_database_thinks(
     postgres_host: Host, ask: AskFor, zone: str
 ) -> None:
     with postgres_host.app.app_context():
+        postgres_host.db.engine.dispose()
 
         @sa.event.listens_for(postgres_host.db.engine, "connect")
         def set_zone(connection: Any, record: Any) -> None:
@@ -75,6 +77,24 @@ def test_days_are_those_of_utc_whatever_the_database_thinks(
     check(Rows(postgres_host), ask(postgres_host, bucket=Bucket.DAY))
     found = ask(postgres_host, night - NOON, night + NOON, bucket=Bucket.DAY)
     assert [step.refunded for step in found.currencies[0].steps] == [100, 100]
+
+
+def test_a_moment_belongs_to_one_step_and_the_end_to_none(host: Host, ask: AskFor) -> None:
+    midnights = [dt.datetime(2026, 3, day, tzinfo=dt.UTC) for day in (1, 2, 3)]
+    for at in midnights:
+        purchase = paid(host, at)
+        reverse(host, "Refund", purchase, at, 10)
+        reverse(host, "Dispute", purchase, at, 5, rank=14)
+        grant = {"sequence": 1, "user_id": "alice", "credits": 7, "reason": "purchase"}
+        about = {"id": uuid.uuid4(), "purchase_id": purchase["id"], "package_code": "starter"}
+        written = {"cause": "evt", "created_at": at, "attempts": 1}
+        execute(host, sa.insert(host.credits.Grant.__table__).values(grant | about | written))
+    found = ask(host, midnights[0], midnights[2], bucket=Bucket.DAY)
+    assert found.currencies[0].steps == (Takings(1, 1000, 10, 5),) * 2
+    assert found.credits_in_steps == (Credits(7, 0),) * 2
+    assert found.funnel.opened == found.purchases == 2
+    check(Rows(host), found)
+    assert ask(host, midnights[0], midnights[2]).currencies[0].lifetime.buyers == 1
 
 
 def paid(host: Host, at: dt.datetime, **overrides: Any) -> dict[str, Any]:
