@@ -39,7 +39,7 @@ COLUMNS = (
 )
 LONGEST_TEXT = 255
 
-_OF_A_CHECKOUT = re.compile(r"(cs_(test|live)|pi)_[A-Za-z0-9_]{8,}\Z")
+_OF_A_CHECKOUT = re.compile(r"(cs_(test|live)_[A-Za-z0-9]+|pi_[A-Za-z0-9_]{8,})\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,15 +114,21 @@ def show_command(purchase: str, as_json: bool) -> None:
     except StripeCreditsError as error:
         raise click.ClickException(str(error)) from None
     if shown is None:
-        raise click.ClickException(
-            f"there is no purchase {printable(purchase)}: `flask credits purchases list --text …` "
-            f"finds one by its user, `flask credits reconcile` one that only Stripe knows"
-        )
+        raise click.ClickException(f"there is no purchase {_how_to_find(printable(purchase))}")
     if as_json:
         click.echo(json.dumps(story_as_json(shown), indent=2))
         return
     click.echo(mode_if_known(state))
     click.echo(story_as_text(shown))
+
+
+def _how_to_find(reference: str) -> str:
+    if reference.startswith("evt_"):
+        return f"of event {reference}: `flask credits replay {reference}` does what it says"
+    return (
+        f"{reference}: `flask credits purchases list --text …` finds one by its user, "
+        f"`flask credits reconcile` one that only Stripe knows"
+    )
 
 
 def _read(state: AppState, reference: str) -> Story | None:

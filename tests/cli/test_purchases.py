@@ -141,6 +141,13 @@ def test_what_names_no_purchase_says_how_to_find_one(sqlite_host: Host, referenc
     assert "\x1b" not in result.output
 
 
+def test_an_event_that_no_purchase_is_known_for_names_the_command_that_replays_it(
+    sqlite_host: Host,
+) -> None:
+    result = purchases(sqlite_host, "show", "evt_lost")
+    assert (result.exit_code, "`flask credits replay evt_lost`" in result.output) == (1, True)
+
+
 def test_nothing_in_a_name_steers_the_terminal(sqlite_host: Host) -> None:
     purchase = sqlite_host.add_purchase(user_id="eve\x1b[2J\nroot", package_name="\x9bPack")
     for arguments in (["list"], ["show", str(purchase["id"])]):
