@@ -120,6 +120,21 @@ def test_D07_what_one_request_asks_in_all_is_limited(
         assert len(stub.requests) == 2, "a third try would end too late"
 
 
+def test_a_context_that_outlives_every_request_begins_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a web socket's does, or a test suite's."""
+    now = time.monotonic()
+    clock = [now]
+    monkeypatch.setattr(limits.time, "monotonic", lambda: clock[0])  # type: ignore[attr-defined]
+    with Flask("socket").test_request_context():
+        assert limits.seconds_left() == limits.LONGEST_REQUEST_SECONDS
+        clock[0] = now + 80
+        assert limits.seconds_left() < 0
+        clock[0] = now + 90
+        assert limits.seconds_left() == limits.LONGEST_REQUEST_SECONDS
+
+
 def test_a_command_may_take_its_time(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LONGEST_REQUEST_SECONDS", 0.0)
     with Flask("command").app_context():

@@ -17,8 +17,9 @@ from urllib.request import Request, urlopen
 
 import psutil
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
 from prometheus_client.parser import text_string_to_metric_families
+from werkzeug.test import Client
 
 from flask_stripe_credits.errors import ConfigurationError
 
@@ -105,6 +106,15 @@ def test_switched_off_the_route_says_so(new_database: Callable[[str], str]) -> N
     )
     answer = scrape(host)
     assert (answer.status_code, answer.json["code"]) == (503, "not_configured")
+
+
+def test_a_hosts_own_exporter_shows_them_too(metered: Host, meter: Any) -> None:
+    """In a server and a thread that know nothing of the app."""
+    metered.pay(metered.add_purchase())
+    answer = Client(make_wsgi_app(meter.registry)).get("/metrics")
+    assert value(answer.text, "purchases_completed_total", by="webhook") == 1
+    assert value(answer.text, "database_up") == 1
+    assert value(answer.text, "paid_not_granted", seen="recorded") == 0
 
 
 # Several processes.
