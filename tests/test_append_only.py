@@ -1,4 +1,4 @@
-"""Grants are only ever added: what was posted stays as it was, and names its cause."""
+"""Grants and the audit log are only added to: what was posted or said stays as it was."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import sqlalchemy as sa
 from .hosts import Host
 from .payloads import dispute, event, refund
 
-TOUCHES_GRANTS = re.compile(r'\s*(UPDATE|DELETE FROM|TRUNCATE)\s+"?credit_grants', re.IGNORECASE)
+TOUCHES_THEM = re.compile(
+    r'\s*(UPDATE|DELETE FROM|TRUNCATE)\s+"?credit_(?:grants|audit_log)', re.IGNORECASE
+)
 
 
-def test_I15_no_event_changes_a_grant_that_is_there(host: Host) -> None:
+def test_I15_no_event_changes_a_grant_or_a_line_that_is_there(host: Host) -> None:
     changed: list[str] = []
 
     def watch(_: Any, __: Any, statement: str, *___: Any) -> None:
-        if TOUCHES_GRANTS.match(statement):
+        if TOUCHES_THEM.match(statement):
             changed.append(statement)
 
     with host.app.app_context():
@@ -53,6 +55,6 @@ def test_I15_no_event_changes_a_grant_that_is_there(host: Host) -> None:
 
 
 def test_I15_the_watch_can_fail() -> None:
-    for statement in ("UPDATE credit_grants SET credits=1", 'DELETE FROM "credit_grants"'):
-        assert TOUCHES_GRANTS.match(statement)
-    assert not TOUCHES_GRANTS.match("INSERT INTO credit_grants (id) VALUES (1)")
+    for statement in ("UPDATE credit_grants SET credits=1", 'DELETE FROM "credit_audit_log"'):
+        assert TOUCHES_THEM.match(statement)
+    assert not TOUCHES_THEM.match("INSERT INTO credit_grants (id) VALUES (1)")

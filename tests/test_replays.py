@@ -17,7 +17,7 @@ from flask_stripe_credits.signals import webhook_received
 
 from .hosts import Host
 from .payloads import event, refund
-from .reconciliation.shoppers import buy, buy_and_pay
+from .reconciliation.shoppers import buy, buy_and_pay, on_sqlite
 from .refunds.buyers import Row, sold
 from .stripe_stub import NewShop
 
@@ -117,6 +117,7 @@ def test_an_event_that_never_came_is_read_from_stripe(
     assert manager.booked == [1000, -300]
 
 
+@on_sqlite
 def test_what_it_was_about_is_read_as_it_is_now(
     shop: Host, stripe: Sandbox, manager: Manager
 ) -> None:
@@ -131,6 +132,7 @@ def test_what_it_was_about_is_read_as_it_is_now(
     assert (row["status"], manager.booked) == ("failed", [1000])
 
 
+@on_sqlite
 def test_disputes_too(shop: Host, stripe: Sandbox, manager: Manager) -> None:
     purchase = sold(shop, stripe)
     stripe.dispute(purchase["stripe_payment_intent_id"])
@@ -188,6 +190,7 @@ def fail_foreign(shop: Host, made: dict[str, Any]) -> None:
         )
 
 
+@on_sqlite
 def test_a_failure_of_somebody_elses_event_is_closed(
     shop: Host, stripe: Sandbox, manager: Manager
 ) -> None:
@@ -203,6 +206,7 @@ def test_a_failure_of_somebody_elses_event_is_closed(
     assert all_failed(shop) == []
 
 
+@on_sqlite
 def test_while_stripe_is_down_a_run_ends_and_the_next_goes_on(
     shop: Host, stripe: Sandbox, manager: Manager
 ) -> None:
@@ -276,6 +280,7 @@ def test_what_waits_for_an_operator_says_what_to_do_instead(
     assert manager.booked == [1000]
 
 
+@on_sqlite
 def test_what_nobody_knows_says_what_finds_everything(shop: Host, stripe: Sandbox) -> None:
     for unknown in ("evt_nobody", "cs_test_nothing"):
         with pytest.raises(ReplayRefused, match="`flask credits reconcile`"):
@@ -285,6 +290,7 @@ def test_what_nobody_knows_says_what_finds_everything(shop: Host, stripe: Sandbo
             replay(shop, wrong)
 
 
+@on_sqlite
 def test_a_type_that_we_dont_handle_is_told_to_the_host(shop: Host, stripe: Sandbox) -> None:
     buy_and_pay(shop, stripe)
     other = stripe.events("payment_intent.succeeded")[-1]

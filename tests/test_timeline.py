@@ -10,6 +10,7 @@ from flask_stripe_credits.timeline import Entry, timeline_of
 
 from .hosts import Host, make_host
 from .payloads import dispute, event, refund
+from .reconciliation.shoppers import on_sqlite
 
 
 def timeline(host: Host, purchase_id: uuid.UUID) -> list[Entry]:
@@ -64,6 +65,7 @@ def test_what_no_grant_records_is_told_by_the_audit_log(host: Host) -> None:
     assert entry.details["to"] == "review"
 
 
+@on_sqlite
 def test_a_dispute_and_a_yen_purchase_are_told_in_their_currency(host: Host) -> None:
     purchase = host.add_purchase(currency="jpy", unit_amount=1500)
     host.pay(purchase)
@@ -75,6 +77,7 @@ def test_a_dispute_and_a_yen_purchase_are_told_in_their_currency(host: Host) -> 
     assert f"dispute {document['id']} of ¥1,500: needs_response" in titles
 
 
+@on_sqlite
 def test_an_undelivered_grant_says_why(database_url: str) -> None:
     def refuse_for_now() -> None:
         raise RuntimeError("the credit service is down")

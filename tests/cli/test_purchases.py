@@ -9,6 +9,7 @@ from click.testing import Result
 
 from ..hosts import Host, make_host
 from ..payloads import event, refund
+from ..reconciliation.shoppers import on_sqlite
 
 
 def purchases(host: Host, *arguments: str) -> Result:
@@ -20,6 +21,7 @@ def json_lines(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.output.splitlines()]
 
 
+@on_sqlite
 def test_a_table_for_people_in_the_purchases_own_currencies(host: Host) -> None:
     assert purchases(host, "list").output.splitlines()[1:] == ["none"]
     dear = host.add_purchase(currency="jpy", unit_amount=150_000, user_id="bob")
@@ -40,6 +42,7 @@ def test_a_table_for_people_in_the_purchases_own_currencies(host: Host) -> None:
     )
 
 
+@on_sqlite
 def test_pages_go_on_after_the_last_one(host: Host) -> None:
     ids = [str(host.add_purchase()["id"]) for _ in range(3)][::-1]
     first = purchases(host, "list", "--limit", "2").output.splitlines()
@@ -115,6 +118,7 @@ def test_the_whole_story_with_what_it_means_and_what_helps_next(host: Host) -> N
     assert [entry["kind"] for entry in told["timeline"]] == kinds
 
 
+@on_sqlite
 def test_a_purchase_in_review_names_the_decisions(host: Host) -> None:
     purchase = host.add_purchase()
     host.pay(purchase, amount_subtotal=1)
@@ -124,6 +128,7 @@ def test_a_purchase_in_review_names_the_decisions(host: Host) -> None:
         assert f"`flask credits review {decision} {purchase['id']}" in shown
 
 
+@on_sqlite
 def test_what_isnt_delivered_names_the_command_that_delivers(database_url: str) -> None:
     host = make_host(database_url, STRIPE_CREDITS_DELIVERY="outbox")
     purchase = host.add_purchase()
@@ -158,6 +163,7 @@ def test_nothing_in_a_name_steers_the_terminal(sqlite_host: Host) -> None:
         assert not {"\x1b", "\x9b"} & set(result.output)
 
 
+@on_sqlite
 def test_reading_needs_no_key_of_stripe(database_url: str) -> None:
     host = make_host(database_url, STRIPE_SECRET_KEY=None)
     purchase = host.add_purchase()

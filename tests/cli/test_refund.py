@@ -10,6 +10,7 @@ from flask_stripe_credits.sandbox import Sandbox
 
 from ..hosts import Host
 from ..payloads import new_api_key
+from ..reconciliation.shoppers import on_sqlite
 from ..refunds.buyers import REFUND, acts, amounts, sold
 from ..stripe_stub import NewShop
 
@@ -37,6 +38,7 @@ def test_it_says_what_went_back_and_what_was_taken(shop: Host, stripe: Sandbox) 
     assert shop.ledger() == [1000, -250, -750]
 
 
+@on_sqlite
 def test_a_lost_answer_says_to_run_it_again_and_then_that_it_went_on(
     shop: Host, stripe: Sandbox
 ) -> None:
@@ -88,6 +90,7 @@ def test_refusals_are_sentences(small_shop: Host, stripe: Sandbox) -> None:
     assert amounts(stripe, purchase) == []
 
 
+@on_sqlite
 def test_live_money_needs_live(database_url: str, new_shop: NewShop) -> None:
     shop = new_shop(database_url, STRIPE_SECRET_KEY=new_api_key("live"))
     purchase = shop.add_purchase(livemode=True)
@@ -95,6 +98,7 @@ def test_live_money_needs_live(database_url: str, new_shop: NewShop) -> None:
     assert (result.exit_code, "add --live if that is meant" in result.output) == (1, True)
 
 
+@on_sqlite
 def test_with_the_outbox_it_names_the_command_that_delivers(
     database_url: str, new_shop: NewShop, stripe: Sandbox
 ) -> None:

@@ -8,7 +8,7 @@ from click.testing import Result
 from flask_stripe_credits.sandbox import Sandbox
 
 from ..hosts import Host
-from ..reconciliation.shoppers import buy_and_pay
+from ..reconciliation.shoppers import buy_and_pay, on_sqlite
 from ..stripe_stub import NewShop
 from ..test_replays import Manager, fail, told_by
 
@@ -55,6 +55,7 @@ def test_it_tells_of_each_event_what_it_did(
     assert manager.booked == [1000]
 
 
+@on_sqlite
 def test_since_tells_of_what_was_missed(
     database_url: str, new_shop: NewShop, manager: Manager
 ) -> None:

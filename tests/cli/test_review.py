@@ -11,6 +11,7 @@ from flask_stripe_credits import GrantSnapshot, StripeCredits
 
 from ..hosts import Host
 from ..payloads import checkout_session, event, new_api_key, refund
+from ..reconciliation.shoppers import on_sqlite
 from ..stripe_stub import NewShop, StripeStub
 
 
@@ -195,6 +196,7 @@ def test_show_tells_what_waits_what_can_be_decided_and_the_story(
     assert told["timeline"][0]["kind"] == "created"
 
 
+@on_sqlite
 def test_show_of_an_event_tells_its_purchase_and_the_other_way_round(
     shop: Host, stub: StripeStub
 ) -> None:
@@ -209,6 +211,7 @@ def test_show_of_an_event_tells_its_purchase_and_the_other_way_round(
     assert review(shop, "show", str(paid["id"])).output == by_event.output
 
 
+@on_sqlite
 def test_show_of_an_orphan_says_how_to_make_it_again(shop: Host, stub: StripeStub) -> None:
     gone = {**shop.add_purchase(), "id": "00000000-0000-4000-8000-000000000000"}
     lost = shop.paid_event(gone, id="cs_test_lost")
@@ -231,6 +234,7 @@ def test_what_doesnt_wait_names_the_list(shop: Host, stub: StripeStub, target: s
         assert (result.exit_code, "`flask credits review list`" in result.output) == (1, True)
 
 
+@on_sqlite
 def test_with_the_outbox_what_was_accepted_is_posted_and_not_delivered_yet(
     new_shop: NewShop, database_url: str, stub: StripeStub
 ) -> None:

@@ -20,6 +20,7 @@ from flask_stripe_credits.sandbox import Sandbox
 
 from ..hosts import Host
 from ..payloads import dispute, event, refund
+from ..reconciliation.shoppers import on_sqlite
 from ..stripe_stub import NewShop
 from .buyers import REFUND, acts, amounts, at_stripe, deliver_all, give_back, requests_for, sold
 
@@ -48,6 +49,7 @@ def test_all_of_it_goes_back_and_all_credits(shop: Host, stripe: Sandbox) -> Non
     shop.assert_exact()
 
 
+@on_sqlite
 def test_a_part_and_then_what_is_left(shop: Host, stripe: Sandbox) -> None:
     purchase = sold(shop, stripe)
     assert give_back(shop, purchase, 250).credits_revoked == 250
@@ -83,6 +85,7 @@ def test_the_same_again_does_nothing_unless_told_so(shop: Host, stripe: Sandbox)
     assert shop.ledger() == [1000, -300, -300]
 
 
+@on_sqlite
 def test_all_of_it_twice_is_one_refund(shop: Host, stripe: Sandbox) -> None:
     purchase = sold(shop, stripe)
     give_back(shop, purchase)
@@ -110,6 +113,7 @@ def test_a_lost_answer_is_gone_on_with(shop: Host, stripe: Sandbox, after_work: 
     assert shop.ledger() == [1000, -400]
 
 
+@on_sqlite
 def test_two_days_later_the_lost_refund_is_known_by_its_request(
     shop: Host, stripe: Sandbox
 ) -> None:
@@ -141,6 +145,7 @@ def test_while_one_is_unfinished_no_other_amount_is_asked_for(shop: Host, stripe
     assert amounts(stripe, purchase) == [400]
 
 
+@on_sqlite
 @pytest.mark.parametrize("after_work", [False, True], ids=["not-made", "made"])
 def test_an_error_that_stripe_repeats(shop: Host, stripe: Sandbox, after_work: bool) -> None:
     """It keeps a 5xx under the key for a day; whether it did the work is seen in its list."""
@@ -161,6 +166,7 @@ def test_an_error_that_stripe_repeats(shop: Host, stripe: Sandbox, after_work: b
     assert shop.ledger() == [1000, -400]
 
 
+@on_sqlite
 def test_what_stripe_refuses_is_over_and_another_amount_can_be_asked_for(
     shop: Host, stripe: Sandbox
 ) -> None:
@@ -173,6 +179,7 @@ def test_what_stripe_refuses_is_over_and_another_amount_can_be_asked_for(
     assert amounts(stripe, purchase) == [500]
 
 
+@on_sqlite
 def test_a_refused_key_leaves_the_request_open(shop: Host, stripe: Sandbox) -> None:
     purchase = sold(shop, stripe)
     stripe.faults.next(REFUND, status=401)
@@ -182,6 +189,7 @@ def test_a_refused_key_leaves_the_request_open(shop: Host, stripe: Sandbox) -> N
     assert amounts(stripe, purchase) == [400]
 
 
+@on_sqlite
 def test_what_the_dashboard_refunded_is_learned_first(shop: Host, stripe: Sandbox) -> None:
     purchase = sold(shop, stripe)
     stripe.refund(purchase["stripe_payment_intent_id"], 800)
@@ -192,6 +200,7 @@ def test_what_the_dashboard_refunded_is_learned_first(shop: Host, stripe: Sandbo
     assert shop.ledger() == [1000, -800, -200]
 
 
+@on_sqlite
 def test_a_refund_that_failed_needs_again(shop: Host, stripe: Sandbox) -> None:
     purchase = sold(shop, stripe)
     made = give_back(shop, purchase)
@@ -282,6 +291,7 @@ def test_a_credit_manager_that_is_down_takes_the_credits_back_later(
     assert (amounts(stripe, purchase), shop.ledger()) == ([1000], [1000])
 
 
+@on_sqlite
 def test_refused_by_stripe_while_it_lists_changes_nothing(shop: Host, stripe: Sandbox) -> None:
     purchase = sold(shop, stripe)
     stripe.faults.next(LIST, status=500)
