@@ -48,9 +48,9 @@ def doctor_command(url: str | None, as_json: bool) -> None:
         state = current_state()
     except StripeCreditsError as error:
         raise click.ClickException(str(error)) from None
+    where = None if url is None else address(state, url, plain=True)
     if not as_json:
         click.echo(_introduction(state))
-    where = None if url is None else address(state, url, plain=True)
     patient = Patient(current_app_object(), state, where)
     tell = _as_json if as_json else _as_text
     lines = []

@@ -17,7 +17,7 @@ from .patient import OVERDUE, Patient, ago
 
 _EVENTS_SINCE = dt.timedelta(days=3)
 _SESSIONS_SINCE = dt.timedelta(days=1)
-_LOOK = "look at webhook_endpoint and webhook_answer first; reconciling repairs what was missed"
+_LOOK = "look at webhook_endpoint and webhook_answer first; this repairs what was missed"
 
 
 def unrecorded_payments(patient: Patient) -> Iterator[Finding]:
@@ -74,7 +74,7 @@ def undelivered_events(patient: Patient) -> Iterator[Finding]:
             f"{len(missed)} of the newest events about this app didn't arrive, the last one "
             f"{ago(newest.created or now, now)} ago: {newest.type} ({newest.id})",
             _LOOK,
-            patient.command("reconcile --apply"),
+            patient.command("replay --since 3d"),
         )
     else:
         yield ok("no event about this app of the last 3 days waits to be delivered")
