@@ -150,6 +150,14 @@ class Memory:
         changes = dict(params)
         self.purchases[changes.pop("purchase_key")] |= changes
 
+    def _update_purchase_of_grant(self, params: Mapping[str, Any]) -> list[Row]:
+        changes = dict(params)
+        grant_id = changes.pop("grant_key")
+        if all(grant["id"] != grant_id for grant in self.grants):
+            return []
+        self._update_purchase(changes)
+        return [changes]
+
     def _insert_grant(self, params: Mapping[str, Any]) -> None:
         self.grants.append(dict(params))
 
