@@ -114,7 +114,7 @@ HISTORIES: dict[str, tuple[Callable[[Host], Row], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", HISTORIES)
-def test_every_line_that_is_gone_is_missed(host: Host, name: str) -> None:
+def test_G07_every_line_that_is_gone_is_missed(host: Host, name: str) -> None:
     happen, actions = HISTORIES[name]
     purchase = happen(host)
     assert gaps(host) == []

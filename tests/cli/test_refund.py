@@ -91,7 +91,7 @@ def test_refusals_are_sentences(small_shop: Host, stripe: Sandbox) -> None:
 
 
 @on_sqlite
-def test_live_money_needs_live(database_url: str, new_shop: NewShop) -> None:
+def test_F25_live_money_needs_live(database_url: str, new_shop: NewShop) -> None:
     shop = new_shop(database_url, STRIPE_SECRET_KEY=new_api_key("live"))
     purchase = shop.add_purchase(livemode=True)
     result = refund(shop, str(purchase["id"]))

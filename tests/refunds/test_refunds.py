@@ -96,7 +96,7 @@ def test_all_of_it_twice_is_one_refund(shop: Host, stripe: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("after_work", [False, True], ids=["not-made", "made"])
-def test_a_lost_answer_is_gone_on_with(shop: Host, stripe: Sandbox, after_work: bool) -> None:
+def test_D01_a_lost_answer_is_gone_on_with(shop: Host, stripe: Sandbox, after_work: bool) -> None:
     purchase = sold(shop, stripe)
     for _ in range(3):
         stripe.faults.next(REFUND, reset=True, after_work=after_work)
@@ -147,7 +147,7 @@ def test_while_one_is_unfinished_no_other_amount_is_asked_for(shop: Host, stripe
 
 @on_sqlite
 @pytest.mark.parametrize("after_work", [False, True], ids=["not-made", "made"])
-def test_an_error_that_stripe_repeats(shop: Host, stripe: Sandbox, after_work: bool) -> None:
+def test_D03_an_error_that_stripe_repeats(shop: Host, stripe: Sandbox, after_work: bool) -> None:
     """It keeps a 5xx under the key for a day; whether it did the work is seen in its list."""
     purchase = sold(shop, stripe)
     stripe.faults.next(REFUND, status=500, after_work=after_work)
@@ -201,7 +201,7 @@ def test_what_the_dashboard_refunded_is_learned_first(shop: Host, stripe: Sandbo
 
 
 @on_sqlite
-def test_a_refund_that_failed_needs_again(shop: Host, stripe: Sandbox) -> None:
+def test_B22_a_refund_that_failed_needs_again(shop: Host, stripe: Sandbox) -> None:
     purchase = sold(shop, stripe)
     made = give_back(shop, purchase)
     stripe.settle_refund(made.refund_id, "failed")
