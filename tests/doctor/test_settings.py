@@ -105,6 +105,7 @@ def test_webhook_secrets(sqlite_url: str) -> None:
         ("pk_test_your_key_here", "is a placeholder"),
         ("nonsense", "isn't a publishable key of Stripe (pk_test_… or pk_live_…)"),
     ],
+    ids=["none", "publishable", "secret", "placeholder", "nonsense"],
 )
 def test_the_publishable_key(sqlite_url: str, value: Any, trouble: str | None) -> None:
     host = make_host(sqlite_url, tables=False, STRIPE_PUBLISHABLE_KEY=value)
