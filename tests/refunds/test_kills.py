@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from subprocess import PIPE
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from flask_stripe_credits.sandbox import Sandbox
 
 from ..hosts import Host
+from ..parallel import in_parallel
 from ..stripe_stub import NewShop
 from .buyers import Row, amounts, deliver_all, requests_for, sold
 from .operator_process import AMOUNT, WAYS
@@ -80,3 +82,18 @@ def test_C03_asking_stripe_before_writing_is_caught_by_this(
 ) -> None:
     made = kill_at_every_step(small_shop, stripe, "stripe_first", "milestones")
     assert [AMOUNT, AMOUNT] in made.values()
+
+
+def test_two_processes_refund_at_the_same_moment(selling: Host, stripe: Sandbox) -> None:
+    with (
+        dying_operators(selling, stripe, "milestones") as one,
+        dying_operators(selling, stripe, "milestones") as two,
+    ):
+        for number in range(4):
+            purchase = sold(selling, stripe, f"user{number}")
+            never = MOST_STEPS
+            died = in_parallel([partial(run, "ours", purchase, never) for run in (one, two)])
+            assert died == [0, 0]
+            assert amounts(stripe, purchase) == [AMOUNT]
+            assert selling.ledger(f"user{number}") == [1000, -AMOUNT]
+    selling.assert_exact()

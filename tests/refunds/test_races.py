@@ -53,6 +53,18 @@ def test_two_operators_want_the_same_part(shop: Host, stripe: Sandbox, again: bo
     shop.assert_exact()
 
 
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_two_operators_at_every_isolation_level(
+    postgres_database_url: str, new_shop: NewShop, stripe: Sandbox, level: str
+) -> None:
+    shop = new_shop(postgres_database_url, SQLALCHEMY_ENGINE_OPTIONS={"isolation_level": level})
+    for number in range(3):
+        purchase = sold(shop, stripe, f"user{number}")
+        both(shop, purchase, {"amount": 400}, {"amount": 400})
+        assert amounts(stripe, purchase) == [400]
+        assert shop.ledger(f"user{number}") == [1000, -400]
+
+
 def test_two_operators_want_all_of_it(shop: Host, stripe: Sandbox) -> None:
     for number in range(3):
         purchase = sold(shop, stripe, f"user{number}")
