@@ -8,6 +8,7 @@ from .decisions import decide, waiting_list
 from .export import export
 from .guard import add_page, is_administrator
 from .overview import overview
+from .package import package, packages
 from .purchase import purchase
 from .purchases import purchases
 from .refund import refund
@@ -24,5 +25,7 @@ def add_dashboard(pages: Blueprint) -> None:
     add_page(pages, "/events/<event_id>/replay", "replay", replay, "GET", "POST")
     add_page(pages, "/reviews", "reviews", waiting_list)
     add_page(pages, "/reviews/<target>/<decision>", "decide", decide, "GET", "POST")
+    add_page(pages, "/packages", "packages", packages)
+    add_page(pages, "/packages/<package_code>", "package", package, "GET", "POST")
     add_page(pages, "/purchases", "purchases", purchases)
     add_page(pages, "/purchases/<uuid:purchase_id>", "purchase", purchase)
