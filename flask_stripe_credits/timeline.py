@@ -74,7 +74,7 @@ def timeline_of(connection: sa.Connection, models: Models, purchase_id: uuid.UUI
         *_reversals("refund", of_payment(models.Refund)),
         *_reversals("dispute", of_payment(models.Dispute)),
         *_grants(of_purchase(models.Grant)),
-        *(_logged(row) for row in sorted(of_purchase(models.AuditLog), key=itemgetter("id"))),
+        *_log(of_purchase(models.AuditLog)),
     ]
     return sorted(entries, key=lambda entry: (entry.at, _ORDER.index(entry.kind)))
 
@@ -108,6 +108,8 @@ def _sessions(purchase: Row) -> Iterator[Entry]:
 
 def _request(request: Row, currency: str) -> Entry:
     title = f"a refund of {Money(request['amount'], currency)} was asked for"
+    if request["reason"] is not None:
+        title += f" ({request['reason']})"
     if request["stripe_refund_id"] is None:
         title += ", and isn't known to have been made"
     details = plain(request, "id", "amount", "reason", "stripe_refund_id")
@@ -151,6 +153,13 @@ def _grants(rows: Iterable[Row]) -> Iterator[Entry]:
             title = f"{signal} told the credit manager of {credits}"
             details = {"signal": signal, **plain(row, "id", "sequence", "credits", "attempts")}
             yield Entry(row["delivered_at"], "delivery", title, details)
+
+
+def _log(lines: Sequence[Row]) -> Iterator[Entry]:
+    for line in sorted(lines, key=itemgetter("id")):
+        # The request itself tells of it.
+        if line["action"] != "refund.requested":
+            yield _logged(line)
 
 
 def _logged(line: Row) -> Entry:

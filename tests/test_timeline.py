@@ -3,14 +3,18 @@ from __future__ import annotations
 import json
 import uuid
 
+import pytest
 import sqlalchemy as sa
 
+from flask_stripe_credits.errors import GatewayUnavailable
 from flask_stripe_credits.reading import reading
+from flask_stripe_credits.sandbox import Sandbox
 from flask_stripe_credits.timeline import Entry, timeline_of
 
 from .hosts import Host, make_host
 from .payloads import dispute, event, refund
 from .reconciliation.shoppers import on_sqlite
+from .refunds.buyers import REFUND, give_back, sold
 
 
 def timeline(host: Host, purchase_id: uuid.UUID) -> list[Entry]:
@@ -110,3 +114,28 @@ def test_the_details_are_plain_json_and_statements_dont_grow_with_what_happened(
     for entry in entries:
         json.dumps(dict(entry.details))
     assert len([entry for entry in entries if entry.kind == "grant"]) == 4
+
+
+@on_sqlite
+def test_a_refund_that_was_asked_for_is_told_once_with_its_reason(
+    shop: Host, stripe: Sandbox
+) -> None:
+    purchase = sold(shop, stripe)
+    for _ in range(3):
+        stripe.faults.next(REFUND, reset=True)
+    with pytest.raises(GatewayUnavailable):
+        give_back(shop, purchase, 250, reason="they called")
+    asked = "a refund of $2.50 was asked for (they called)"
+    lost = timeline(shop, purchase["id"])[-1]
+    assert (lost.kind, lost.title, lost.actor) == (
+        "request",
+        f"{asked}, and isn't known to have been made",
+        "olivia",
+    )
+    made = give_back(shop, purchase, 250, actor="pete")
+    later = [entry for entry in timeline(shop, purchase["id"]) if entry.kind != "event"][4:]
+    assert [(entry.kind, entry.title, entry.actor) for entry in later[:3]] == [
+        ("request", asked, "olivia"),
+        ("log", "refund.resumed", "pete"),
+        ("refund", f"refund {made.refund_id} of $2.50: succeeded", "stripe"),
+    ]

@@ -106,7 +106,7 @@ def test_one_purchase_tells_its_whole_story(operator: Operator, stripe: Sandbox)
     assert (shown["amount_refunded"], shown["credits_revoked"]) == (400, 400)
     kinds = [entry["kind"] for entry in shown["timeline"]]
     assert kinds[0] == "created"
-    assert {"session", "grant", "delivery", "request", "refund", "log"} <= set(kinds)
+    assert {"session", "grant", "delivery", "request", "refund"} <= set(kinds)
     (request,) = [entry for entry in shown["timeline"] if entry["kind"] == "request"]
     assert request["actor"] == "olivia"
     assert "$4.00" in shown["meaning"]
