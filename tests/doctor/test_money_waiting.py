@@ -64,6 +64,8 @@ def test_a_payment_that_no_webhook_told_of(shop: Host) -> None:
 
 
 def test_a_purchase_that_is_paid_and_has_no_credits(shop: Host) -> None:
+    shop.pay(shop.add_purchase())
+    change(shop, shop.credits.Purchase, paid_at=earlier())
     shop.add_purchase(status="completed", paid_at=dt.datetime.now(dt.UTC), amount_paid=1000)
     assert only(shop, "paid_not_granted").level is Level.OK
     late = shop.add_purchase(status="completed", paid_at=earlier(), amount_paid=1000)
