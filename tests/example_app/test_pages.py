@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
@@ -53,7 +54,9 @@ def test_every_answer_carries_the_safety_headers(alice: FlaskClient) -> None:
     assert alice.get("/").headers["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("path", ["", "/history", "/history.csv", f"/purchases/{uuid.UUID(int=1)}"])
+@pytest.mark.parametrize(
+    "path", ["", "/history", "/history.csv", f"/purchases/{uuid.UUID(int=1)}", "/dashboard"]
+)
 def test_pages_are_for_users(client: FlaskClient, path: str) -> None:
     answer = client.get(f"/admin/credits{path}")
     assert answer.status_code == 302
@@ -83,3 +86,35 @@ def test_spending_from_the_page(app: Flask, alice: FlaskClient) -> None:
     assert "too old" in spend("200", csrf_token="")
     with app.app_context():
         assert balance_of("alice") == 300
+
+
+DASHBOARD = "/admin/credits/dashboard"
+
+
+def test_buyers_get_no_dashboard(alice: FlaskClient) -> None:
+    refused = alice.get(DASHBOARD)
+    assert refused.status_code == 403
+    assert "Example app</title>" in refused.text
+    assert DASHBOARD not in alice.get("/admin/credits").text
+
+
+def test_the_administrator_gets_it_in_the_apps_layout(client: FlaskClient) -> None:
+    log_in(client, "admin")
+    assert DASHBOARD in client.get("/admin/credits").text
+    page = client.get(DASHBOARD)
+    assert page.status_code == 200
+    assert "Nothing was sold in this period" in page.text
+    assert page.text.count("<!doctype html>") == page.text.count("<main") == 1
+
+
+def test_the_dashboards_forms_carry_the_apps_own_token(app: Flask, client: FlaskClient) -> None:
+    app.test_cli_runner().invoke(args=["credits", "packages", "load"])
+    log_in(client, "admin")
+    address = f"{DASHBOARD}/packages/starter"
+    wanted = {"price": "12.00", "credits": "1000", "is_active": "yes"}
+    token = csrf_token(client, f"{address}?{urlencode(wanted)}")
+    assert client.post(address, data=wanted).status_code == 400
+    assert "$10.00" in client.get("/admin/credits").text
+    assert client.post(address, data=wanted | {"csrf_token": token}).status_code == 303
+    assert "Starter Pack was changed" in client.get(f"{DASHBOARD}/packages").text
+    assert "$12.00" in client.get("/admin/credits").text
