@@ -77,7 +77,8 @@ def refund_purchase(
     """Give a purchase's money back through Stripe, and take the credits for it back. Commits.
 
     Safe to repeat after a failure or a kill at any moment: an unfinished request is gone on
-    with, and one that was made is not made again. Stripe is asked up to three times.
+    with, and one that was made is not made again, not even with ``again`` before somebody was
+    told of it. Stripe is asked up to three times.
 
     :param amount: minor units of the purchase's currency; None for all that is left.
     :param reason: one of Stripe's (``duplicate, fraudulent, requested_by_customer``) or words of
@@ -89,7 +90,7 @@ def refund_purchase(
     :raises GatewayUnavailable: Stripe didn't answer, or not clearly: the request stays open.
     :raises GatewayRejected, GatewayKeyRefused, NotConfigured: Stripe can't be asked.
     :raises RefundUnrecorded: the money goes back; its credits couldn't be taken back yet.
-    :raises DatabaseBusy, TablesOutOfDate: before Stripe was asked for it.
+    :raises DatabaseBusy, TablesOutOfDate: do the same again.
     """
     _check(amount, reason, actor)
     purchase = _read_paid(state, purchase_id)
@@ -97,11 +98,15 @@ def refund_purchase(
     _learn(state, purchase, actor)
     wish = Wish(amount, reason, actor, again)
     request, how = in_transaction(state, lambda uow: request_for(uow, purchase, wish))
-    if how is not Refunded.MADE_BEFORE:
+    if request.refund_id is None:
         refund = _ask(state, purchase, request, actor)
         _record(state, [refund], f"refund request {request.id}")
         request = replace(request, refund_id=refund.id)
-    return _outcome(state, how, purchase, request)
+    outcome = _outcome(state, how, purchase, request)
+    if requests.TOLD not in request.acts:
+        # Last: until somebody hears of it, the same command once more means the same refund.
+        _note(state, purchase, request, requests.TOLD, actor)
+    return outcome
 
 
 def _check(amount: int | None, reason: str | None, actor: str) -> None:
@@ -168,7 +173,7 @@ def _ask(state: AppState, purchase: Row, request: Request, actor: str) -> Refund
     except GatewayRejected as error:
         if error.code is None or error.code in _UNDECIDED:
             raise
-        _note(state, purchase, request, requests.REFUSED, actor, error)
+        _note(state, purchase, request, requests.REFUSED, actor, **_about(error))
         raise RefundRefused(f"Stripe refuses to refund it: {error}") from error
     if (refund.payment_intent_id, refund.amount) != (payment, request.amount):
         raise GatewayRejected("Stripe's answer isn't the refund that was asked for")
@@ -198,7 +203,7 @@ def _found_or_unclear(
     state: AppState, purchase: Row, request: Request, actor: str, error: GatewayUnavailable
 ) -> Refund:
     """After an error of Stripe's own, which it will repeat under this key: was it made?"""
-    _note(state, purchase, request, requests.UNCLEAR, actor, error)
+    _note(state, purchase, request, requests.UNCLEAR, actor, **_about(error))
     for refund in state.gateway.list_refunds_of(purchase["stripe_payment_intent_id"]):
         if refund.request_id == request.id and refund.site == state.settings.site:
             return refund
@@ -212,13 +217,16 @@ def _found_or_unclear(
 
 
 def _note(
-    state: AppState, purchase: Row, request: Request, action: str, actor: str, error: GatewayError
+    state: AppState, purchase: Row, request: Request, action: str, actor: str, **details: Any
 ) -> None:
-    details = {"code": error.code, "stripe_request_id": error.request_id}
     in_transaction(
         state,
         lambda uow: requests.log(uow, request, purchase["id"], action, actor, **details),
     )
+
+
+def _about(error: GatewayError) -> dict[str, Any]:
+    return {"code": error.code, "stripe_request_id": error.request_id}
 
 
 def _outcome(state: AppState, how: Refunded, purchase: Row, request: Request) -> RefundOutcome:

@@ -28,6 +28,7 @@ RESUMED = "refund.resumed"
 REFUSED = "refund.refused"
 UNCLEAR = "refund.unclear"
 GIVEN_UP = "refund.given_up"
+TOLD = "refund.made"
 
 
 class Refunded(StrEnum):
@@ -75,6 +76,11 @@ class Request:
         return self.refund_id is None and not self.acts & {REFUSED, GIVEN_UP}
 
     @property
+    def is_unheard_of(self) -> bool:
+        """Whether it was made, and no operator was told so: its answer was lost."""
+        return refund_takes(self.refund_rank) and TOLD not in self.acts
+
+    @property
     def is_unclear(self) -> bool:
         """Whether Stripe answered an error that it repeats under this request's key for a day."""
         return UNCLEAR in self.acts
@@ -108,10 +114,13 @@ def request_for(uow: UnitOfWork, purchase: Row, wish: Wish) -> tuple[Request, Re
     current = next((request for request in requests if request.is_open), None)
     if current is not None and not (wish.again and current.is_unclear):
         return _resumed(uow, purchase, current, wish, left), Refunded.RESUMED
-    if not wish.again:
-        made = _made_before(requests, wish.amount, left)
-        if made is not None:
-            return _not_failed(made, purchase["currency"]), Refunded.MADE_BEFORE
+    made = _made_before(requests, wish.amount, left)
+    if made is not None and wish.again and made.is_unheard_of:
+        # The same command once more, after a lost answer: it doesn't mean another one yet.
+        log(uow, made, purchase["id"], RESUMED, wish.actor)
+        return made, Refunded.RESUMED
+    if made is not None and not wish.again:
+        return _not_failed(made, purchase["currency"]), Refunded.MADE_BEFORE
     amount = _possible(purchase, left if wish.amount is None else wish.amount, left, sums.disputed)
     if current is not None:
         log(uow, current, purchase["id"], GIVEN_UP, wish.actor)
@@ -145,7 +154,7 @@ def _requests_of(
     requests, log = models.table(models.RefundRequest), models.table(models.AuditLog)
     acts: dict[str, set[str]] = {}
     lines = sa.select(log.c.action, log.c.details).where(
-        log.c.purchase_id == purchase_id, log.c.action.in_((REFUSED, UNCLEAR, GIVEN_UP))
+        log.c.purchase_id == purchase_id, log.c.action.in_((REFUSED, UNCLEAR, GIVEN_UP, TOLD))
     )
     for action, details in connection.execute(lines):
         acts.setdefault(details["request_id"], set()).add(action)

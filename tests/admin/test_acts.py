@@ -42,7 +42,7 @@ def test_a_refund_gives_money_back_and_takes_credits_back_once(
     deliver_all(operator.shop, stripe, paid)
     assert amounts(stripe, paid) == [1000]
     assert operator.shop.ledger("alice") == [1000, -1000]
-    assert acts(operator.shop, paid) == [("olivia", "refund.requested")]
+    assert acts(operator.shop, paid) == [("olivia", "refund.requested"), ("olivia", "refund.made")]
     operator.shop.assert_exact()
 
 

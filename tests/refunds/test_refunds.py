@@ -43,7 +43,7 @@ def test_all_of_it_goes_back_and_all_credits(shop: Host, stripe: Sandbox) -> Non
     }
     assert request["stripe_refund_id"] == made["id"]
     assert shop.ledger() == [1000, -1000]
-    assert acts(shop, purchase) == [("olivia", "refund.requested")]
+    assert acts(shop, purchase) == [("olivia", "refund.requested"), ("olivia", "refund.made")]
     deliver_all(shop, stripe, purchase)
     assert shop.ledger() == [1000, -1000]
     shop.assert_exact()
@@ -109,7 +109,8 @@ def test_D01_a_lost_answer_is_gone_on_with(shop: Host, stripe: Sandbox, after_wo
     assert outcome.actor == "olivia"
     assert amounts(stripe, purchase) == [400]
     resumed = [] if after_work else [("pete", "refund.resumed")]
-    assert acts(shop, purchase) == [("olivia", "refund.requested"), *resumed]
+    told = ("pete", "refund.made")
+    assert acts(shop, purchase) == [("olivia", "refund.requested"), *resumed, told]
     assert shop.ledger() == [1000, -400]
 
 
@@ -298,3 +299,36 @@ def test_refused_by_stripe_while_it_lists_changes_nothing(shop: Host, stripe: Sa
     with pytest.raises(GatewayUnavailable):
         give_back(shop, purchase)
     assert requests_for(shop, purchase) == []
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["unheard", "webhook"])
+def test_again_gone_on_with_after_a_lost_answer_is_one_refund(
+    shop: Host, stripe: Sandbox, told: bool
+) -> None:
+    """What a lost answer asks for is the same command once more, with all its options."""
+    purchase = sold(shop, stripe)
+    give_back(shop, purchase, 300)
+    for _ in range(3):
+        stripe.faults.next(REFUND, reset=True, after_work=True)
+    with pytest.raises(GatewayUnavailable):
+        give_back(shop, purchase, 300, again=True)
+    if told:
+        deliver_all(shop, stripe, purchase)
+    gone_on = give_back(shop, purchase, 300, again=True)
+    assert gone_on.how is Refunded.RESUMED
+    assert amounts(stripe, purchase) == [300, 300]
+    assert shop.ledger() == [1000, -300, -300]
+    # Now somebody has heard of it, and means another one.
+    assert give_back(shop, purchase, 300, again=True).how is Refunded.MADE
+    assert amounts(stripe, purchase) == [300, 300, 300]
+
+
+def test_again_after_hearing_that_it_was_made_makes_another(shop: Host, stripe: Sandbox) -> None:
+    purchase = sold(shop, stripe)
+    for _ in range(3):
+        stripe.faults.next(REFUND, reset=True, after_work=True)
+    with pytest.raises(GatewayUnavailable):
+        give_back(shop, purchase, 300)
+    assert give_back(shop, purchase, 300).how is Refunded.MADE_BEFORE
+    assert give_back(shop, purchase, 300, again=True).how is Refunded.MADE
+    assert amounts(stripe, purchase) == [300, 300]
