@@ -127,7 +127,20 @@ def _hand_over_inside(uow: UnitOfWork, app: Flask, claim: Claim) -> None:
     """A grant of the time before the setting was switched back to ``transaction``."""
     lock_purchase(uow, uuid.UUID(claim.grant.purchase_id))
     if _mark_delivered(uow, claim.grant):
-        deliver_in_transaction(uow, app, claim.grant)
+        _deliver_marked(uow, app, claim.grant)
+
+
+def _deliver_marked(uow: UnitOfWork, app: Flask, grant: GrantSnapshot) -> None:
+    """Call the receivers. If the mark is gone then, one of them has rolled us back in the driver.
+
+    :raises ReceiverFailed: so that nothing is kept.
+    """
+    deliver_in_transaction(uow, app, grant)
+    grants = uow.models.table(uow.models.Grant).c
+    # Only asked: in a driver that is in autocommit mode a write would be final by now.
+    mark = sa.select(grants.delivered_at).where(grants.id == uuid.UUID(grant.id))
+    if uow.execute(mark).scalar() is None:
+        raise ReceiverFailed("a receiver rolled back the transaction that it was called in")
 
 
 def _mark_delivered(uow: UnitOfWork, grant: GrantSnapshot) -> bool:
@@ -148,8 +161,8 @@ def hand_over_earlier(uow: UnitOfWork, app: Flask, purchase: Row) -> None:
                 f"grant {row['id']} is being delivered from the outbox; a newer one has to wait"
             )
         grant = GrantSnapshot.of(row, PurchaseSnapshot.of(purchase))
-        deliver_in_transaction(uow, app, grant)
         _mark_delivered(uow, grant)
+        _deliver_marked(uow, app, grant)
 
 
 def mark_failed(state: AppState, claim: Claim, error: FulfillmentError) -> dt.datetime:

@@ -33,7 +33,7 @@ log = Log(__name__)
 
 T = TypeVar("T")
 
-_SPOILED = "a receiver rolled back, closed or removed db.session"
+_SPOILED = "a receiver rolled back, closed, reset or removed db.session"
 
 MAX_TRIES = 4
 # No new try after this: Stripe's checkout page waits ten seconds for our answer.
@@ -274,7 +274,7 @@ class UnitOfWork:
         registry.set(session)
         try:
             yield session
-            if session.spoiled:
+            if session.spoiled or not self._transaction.is_active:
                 raise ReceiverFailed(_SPOILED)
             session.commit()
         finally:
@@ -327,6 +327,19 @@ def _build_joined_session_class(base: type[Session]) -> type[Session]:
         def close(self) -> None:
             self.spoiled = True
             super().close()
+
+        def reset(self) -> None:
+            self.spoiled = True
+            super().reset()
+
+        def invalidate(self) -> None:
+            self.spoiled = True
+            super().invalidate()
+
+        def expunge_all(self) -> None:
+            # What isn't flushed is lost, be it another receiver's.
+            self.spoiled = self.spoiled or bool(self.new or self.dirty or self.deleted)
+            super().expunge_all()
 
     @event.listens_for(JoinedSession, "after_soft_rollback")
     def _note_root_rollback(session: JoinedSession, previous: SessionTransaction) -> None:

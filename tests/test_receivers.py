@@ -134,6 +134,27 @@ def removes_and_reads_on(host: Host, grant: GrantSnapshot, session: Session) -> 
     host.db.session.execute(sa.select(sa.func.count(host.LedgerEntry.id)))
 
 
+def resets(host: Host, grant: GrantSnapshot, session: Session) -> None:
+    session.add(_entry(host, grant))
+    session.reset()
+
+
+def invalidates(host: Host, grant: GrantSnapshot, session: Session) -> None:
+    session.add(_entry(host, grant))
+    session.invalidate()
+
+
+def forgets_what_is_not_flushed(host: Host, grant: GrantSnapshot, session: Session) -> None:
+    session.add(_entry(host, grant))
+    session.expunge_all()
+
+
+def forgets_what_is_flushed(host: Host, grant: GrantSnapshot, session: Session) -> None:
+    session.add(_entry(host, grant))
+    session.flush()
+    session.expunge_all()
+
+
 def swallows_a_failed_flush(host: Host, grant: GrantSnapshot, session: Session) -> None:
     session.add(_entry(host, grant))
     session.flush()
@@ -201,6 +222,7 @@ STYLES: dict[Callable[[Host, GrantSnapshot, Session], None], str] = {
     queries: KEPT,
     nested_savepoint_fails_and_is_caught: KEPT,
     reads_core_connection: KEPT,
+    forgets_what_is_flushed: KEPT,
     raises: NOTHING_KEPT,
     commits_then_raises: NOTHING_KEPT,
     rolls_back_and_says_nothing: NOTHING_KEPT,
@@ -209,6 +231,9 @@ STYLES: dict[Callable[[Host, GrantSnapshot, Session], None], str] = {
     closes: NOTHING_KEPT,
     removes: NOTHING_KEPT,
     removes_and_reads_on: NOTHING_KEPT,
+    resets: NOTHING_KEPT,
+    invalidates: NOTHING_KEPT,
+    forgets_what_is_not_flushed: NOTHING_KEPT,
     swallows_a_failed_flush: NOTHING_KEPT,
     leaves_a_duplicate_to_the_flush: NOTHING_KEPT,
 }

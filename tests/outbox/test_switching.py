@@ -73,6 +73,34 @@ def test_nothing_is_kept_if_the_older_grant_is_not_taken(switched: Switched) -> 
     assert switched.host.ledger() == [1000, -1000]
 
 
+@pytest.mark.parametrize("by_hand", [False, True], ids=["connection", "by-hand"])
+@pytest.mark.parametrize("isolation_level", [None, "AUTOCOMMIT"])
+def test_an_older_grant_whose_receiver_rolls_back_counts_as_not_taken(
+    database_url: str, isolation_level: str | None, by_hand: bool
+) -> None:
+    before, strange = make_shop(database_url), [True]
+
+    def book(grant: GrantSnapshot, session: Session) -> None:
+        entry = host.LedgerEntry(id=grant.id, user_id=grant.user_id, credits=grant.credits)
+        session.add(entry)
+        session.flush()
+        if strange[0] and by_hand:
+            session.execute(sa.text("ROLLBACK"))
+        elif strange[0]:
+            session.connection().rollback()
+
+    options = {} if isolation_level is None else {"isolation_level": isolation_level}
+    host = make_host(database_url, receiver=book, SQLALCHEMY_ENGINE_OPTIONS=options)
+    purchase, later = before.buy(), Shop(host, before.manager)
+    assert later.refund(purchase).status_code == 503
+    (grant,) = host.grants()
+    assert (host.ledger(), grant["delivered_at"]) == ([], None)
+    strange[0] = False
+    assert later.refund(purchase).status_code == 200
+    assert host.ledger() == [1000, -1000]
+    assert all(row["delivered_at"] for row in host.grants())
+
+
 def test_a_refused_older_grant_puts_the_purchase_in_review(switched: Switched) -> None:
     purchase = switched.before.buy()
     switched.error = switched.host.credits.Refuse("no such user")
