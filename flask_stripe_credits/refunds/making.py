@@ -10,6 +10,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from ..errors import (
+    FulfillmentError,
     GatewayError,
     GatewayKeyRefused,
     GatewayRejected,
@@ -22,6 +23,7 @@ from ..facts import PurchaseStatus, Row, record_refunds
 from ..fulfillment import settle
 from ..models import LONGEST_ACTOR
 from ..money import LARGEST_INTEGER
+from ..outbox import described
 from ..reading import reading
 from ..state import AppState
 from ..stripe_objects import PURCHASE_MARKER, REQUEST_MARKER, SITE_MARKER, Refund
@@ -154,7 +156,8 @@ def _record(state: AppState, refunds: Sequence[Refund], cause: str) -> None:
     try:
         settle(state, lambda uow: record_refunds(uow, refunds), cause=cause[:LONGEST_CAUSE])
     except StripeCreditsError as error:
-        raise RefundUnrecorded(refunds[0].id, str(error)) from error
+        problem = described(error) if isinstance(error, FulfillmentError) else str(error)
+        raise RefundUnrecorded(refunds[0].id, problem) from error
 
 
 def _ask(state: AppState, purchase: Row, request: Request, actor: str) -> Refund:

@@ -7,7 +7,10 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from flask import session
 from werkzeug.routing import Rule
+
+from flask_stripe_credits.web.pages.dashboard.messages import leave_message
 
 from ..hosts import Host
 from .conftest import DASHBOARD, OPERATOR, make_dashboard_host
@@ -89,3 +92,19 @@ def test_pages_are_kept_by_nobody_and_run_nothing_inline(host: Host) -> None:
         assert "<script>" not in answer.text, address
         policy = answer.headers["Content-Security-Policy"]
         assert "unsafe-inline" not in policy and "style-src 'self'" in policy
+
+
+def test_an_address_that_no_database_can_look_for_is_not_found(database_url: str) -> None:
+    host = make_dashboard_host(database_url)
+    for address in ("events/%00/replay", "reviews/%00/accept", "packages/%00"):
+        for odd in ("%00", "a%00b", "%ED%A0%80", "x" * 300):
+            found = host.client.get(f"{DASHBOARD}/{address.replace('%00', odd)}")
+            assert found.status_code == 404, found.request.path
+
+
+def test_a_message_fits_into_the_session_of_a_browser(host: Host) -> None:
+    with host.app.test_request_context():
+        leave_message("".join(map(chr, range(0x4E00, 0x6000))), "bad")
+        answer = host.app.make_response("")
+        assert host.app.session_interface.save_session(host.app, session, answer) is None
+        assert len(answer.headers["Set-Cookie"]) < 4_000

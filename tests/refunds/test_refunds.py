@@ -283,11 +283,12 @@ def test_a_credit_manager_that_is_down_takes_the_credits_back_later(
     purchase = sold(shop, stripe)
 
     def down() -> None:
-        raise RuntimeError("down")
+        raise RuntimeError("down: postgresql://ledger:hunter2@db")
 
     shop.credits.on_purchase_reversed(down)
     with pytest.raises(RefundUnrecorded, match="Stripe made refund re_") as raised:
         give_back(shop, purchase)
+    assert "(RuntimeError)" in str(raised.value) and "hunter2" not in str(raised.value)
     assert isinstance(raised.value, StripeCreditsError)
     assert (amounts(stripe, purchase), shop.ledger()) == ([1000], [1000])
 

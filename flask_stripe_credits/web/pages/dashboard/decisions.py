@@ -16,7 +16,7 @@ from ....state import AppState, current_state
 from ....stripe_objects import parse_uuid
 from ..formats import number
 from ..texts import text
-from .messages import leave_message, take_message
+from .messages import leave_message, take_message, told
 from .purchase import Known, read_known
 from .replay import failed_events
 
@@ -104,7 +104,9 @@ def _decide(state: AppState, found: Waiting, decision: str, ruling: Ruling) -> R
             error,
             purchase_id=found.purchase_id,
         )
-        leave_message(text("Nothing was changed: %(reason)s. Try again.", reason=error), "bad")
+        leave_message(
+            text("Nothing was changed: %(reason)s. Try again.", reason=told(error)), "bad"
+        )
     else:
         _tell(outcome, decision)
     return redirect(_back(found), 303)

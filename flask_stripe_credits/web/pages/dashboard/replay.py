@@ -17,10 +17,11 @@ from ....purchase_search import find_purchase
 from ....reading import reading
 from ....replays import Replayed, replay_event
 from ....state import AppState, current_state
+from ....stripe_objects import is_stripe_id
 from ..formats import number
 from ..texts import text
 from . import words
-from .messages import leave_message
+from .messages import leave_message, told
 from .purchase import Known, read_known
 
 log = Log(__name__)
@@ -50,6 +51,8 @@ def failed_events(connection: sa.Connection, models: Models) -> list[Row]:
 def replay(actor: str, event_id: str) -> ResponseReturnValue:
     """Say what a replay does, then do it."""
     state = current_state()
+    if not is_stripe_id(event_id):
+        raise NotFound
     table = state.models.table(state.models.WebhookEvent)
     with reading(state) as connection:
         found = connection.execute(sa.select(table).where(table.c.stripe_event_id == event_id))
@@ -88,7 +91,7 @@ def _replay(state: AppState, event: Row, actor: str) -> None:
             error,
             purchase_id=event["purchase_id"],
         )
-        leave_message(text("It failed again: %(reason)s.", reason=error), "bad")
+        leave_message(text("It failed again: %(reason)s.", reason=told(error)), "bad")
     else:
         leave_message(*_told(replayed))
 
