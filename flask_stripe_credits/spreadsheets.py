@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 # What makes a spreadsheet take a cell for a formula, also in the wide letters of East Asia.
 # https://owasp.org/www-community/attacks/CSV_Injection
 _STARTS_A_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+# Where commas are decimal a spreadsheet parts cells at semicolons, and lines inside our quotes.
+_BEGINS_A_CELL = re.compile("([;\t\r\n][ \"']*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 class _Echo:
@@ -52,6 +55,8 @@ def _cell(value: object) -> object:
 
 
 def _harmless(text: str) -> str:
+    if ";" in text or not text.isprintable():
+        text = _BEGINS_A_CELL.sub(r"\1'", text)
     return f"'{text}" if text.startswith(_STARTS_A_FORMULA) else text
 
 
