@@ -29,7 +29,8 @@ END = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 # A year by day: every purchase, in as many steps as a chart has.
 STEPS = cut(END - dt.timedelta(days=366), END, Bucket.DAY)
 MOST_SECONDS = {"postgresql": 0.5, "sqlite": 1.0}
-TRIES = 3
+# The best of them: on a busy machine the others are about the machine.
+TRIES = 5
 MOST_MEGABYTES = 100
 
 
