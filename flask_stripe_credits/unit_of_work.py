@@ -164,6 +164,8 @@ class UnitOfWork:
     def __enter__(self) -> UnitOfWork:
         factory = self.state.db.session.session_factory
         options = {**factory.kw, "join_transaction_mode": "rollback_only"}
+        # Ours is begun already, and in one phase; and it is used again for another grant.
+        options |= {"twophase": False, "close_resets_only": True}
         self._session: Session = _joined_session_class(factory.class_)(**options)
         bind = bind_of_writes(self._session, self.models)
         self.owns_connection = isinstance(bind, sa.Engine)

@@ -101,6 +101,15 @@ def test_an_older_grant_whose_receiver_rolls_back_counts_as_not_taken(
     assert all(row["delivered_at"] for row in host.grants())
 
 
+@pytest.mark.parametrize("option", [{"close_resets_only": False}, {"twophase": True}], ids=str)
+def test_a_hosts_sessions_may_be_for_one_use_or_for_two_phases(
+    database_url: str, option: dict[str, bool]
+) -> None:
+    before, host = make_shop(database_url), make_host(database_url, session_options=option)
+    assert Shop(host, before.manager).refund(before.buy()).status_code == 200
+    assert host.ledger() == [1000, -1000]
+
+
 def test_a_refused_older_grant_puts_the_purchase_in_review(switched: Switched) -> None:
     purchase = switched.before.buy()
     switched.error = switched.host.credits.Refuse("no such user")
