@@ -108,3 +108,13 @@ def test_a_message_fits_into_the_session_of_a_browser(host: Host) -> None:
         answer = host.app.make_response("")
         assert host.app.session_interface.save_session(host.app, session, answer) is None
         assert len(answer.headers["Set-Cookie"]) < 4_000
+
+
+def test_forms_lead_back_to_where_the_app_is_mounted(host: Host) -> None:
+    purchase = host.add_purchase()
+    host.pay(purchase)
+    host.user = OPERATOR
+    mounted = {"SCRIPT_NAME": "/shop"}
+    address = f"{DASHBOARD}/purchases/{purchase['id']}/refund"
+    page = host.client.get(f"{address}?amount=1", environ_overrides=mounted)
+    assert f'action="/shop{address}"' in page.text
