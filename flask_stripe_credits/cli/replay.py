@@ -111,7 +111,7 @@ class _Printer:
             return
         click.echo(
             f"{self.events} replayed, {self.ignored} of them not ours, {self.problems} with "
-            f"problems: {self.given:+,} {self.taken:,} credits"
+            f"problems: {self.given:,} credits given, {-self.taken:,} taken back"
         )
 
 

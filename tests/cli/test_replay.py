@@ -44,7 +44,7 @@ def test_it_tells_of_each_event_what_it_did(
         "Stripe in test mode, site local",
         f"{paid['id']} checkout.session.completed {session}, purchase {purchase['id']}: "
         f"handled, +1,000 credits",
-        "1 replayed, 0 of them not ours, 0 with problems: +1,000 0 credits",
+        "1 replayed, 0 of them not ours, 0 with problems: 1,000 credits given, 0 taken back",
     ]
     again = replay(selling, paid["id"])
     assert again.exit_code == 0
