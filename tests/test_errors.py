@@ -8,9 +8,16 @@ from flask_stripe_credits import errors
 from flask_stripe_credits.errors import StripeCreditsError
 
 TREE = {
-    errors.CatalogError: {errors.PackageNotFound, errors.InvalidCatalog},
+    errors.CatalogError: {
+        errors.PackageNotFound,
+        errors.NoSuchPackage,
+        errors.PackageExists,
+        errors.InvalidCatalog,
+        errors.InvalidPackage,
+    },
     errors.CheckoutError: {
         errors.RedirectNotAllowed,
+        errors.PackageChanged,
         errors.TooManySessions,
         errors.KeyReused,
         errors.KeyInFlight,
@@ -19,9 +26,10 @@ TREE = {
         errors.GatewayUnavailable,
         errors.GatewayRejected,
         errors.GatewayKeyRefused,
+        errors.GatewayOtherMode,
     },
     errors.WebhookError: {errors.InvalidSignature, errors.MalformedEvent, errors.PayloadTooLarge},
-    errors.FulfillmentError: {errors.ReceiverFailed, errors.NoReceiver},
+    errors.FulfillmentError: {errors.ReceiverFailed, errors.NoReceiver, errors.RefundUnrecorded},
 }
 CLASSES = [
     value

@@ -168,8 +168,8 @@ def test_B09_nothing_else_is_a_purchase_id_or_a_Stripe_id(value: object) -> None
 
 def test_D08_products_and_prices_are_read_defensively() -> None:
     product = Product.from_payload({"id": "prod_1", "name": 7, "metadata": [], "active": "yes"})
-    assert product == Product("prod_1", False, None, None, None, None)
+    assert product == Product("prod_1", False, None, None, None, None, None)
     price = Price.from_payload(
         {"id": "price_1", "unit_amount": "1000", "product": {"id": "prod_1"}, "type": "recurring"}
     )
-    assert price == Price("price_1", False, "prod_1", None, None, False)
+    assert price == Price("price_1", False, "prod_1", None, None, False, None, None, None)
