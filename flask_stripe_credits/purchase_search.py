@@ -68,12 +68,19 @@ class PurchaseFilter:
         longest = {"user_id": LONGEST_USER_ID, "package_code": 50, "text": LONGEST_TEXT}
         for field, length in longest.items():
             _check_text(field, getattr(self, field), length)
-        for field in ("since", "until"):
-            moment = getattr(self, field)
-            if moment is not None and moment.tzinfo is None:
-                raise InvalidFilter(field, "has no time zone")
-        if self.since is not None and self.until is not None and self.since >= self.until:
-            raise InvalidFilter("until", "isn't later than since")
+        check_period(self.since, self.until)
+
+
+def check_period(since: dt.datetime | None, until: dt.datetime | None) -> None:
+    """Refuse a period that has no time zone, or ends before it begins.
+
+    :raises InvalidFilter: naming ``since`` or ``until``.
+    """
+    for field, moment in (("since", since), ("until", until)):
+        if moment is not None and moment.tzinfo is None:
+            raise InvalidFilter(field, "has no time zone")
+    if since is not None and until is not None and since >= until:
+        raise InvalidFilter("until", "isn't later than since")
 
 
 def search_purchases(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..errors import InvalidFilter
+from ..purchase_search import check_period
 
 _MOST_BUCKETS = 1_500
 _DAYS_SHOWN_BY_DAY = 92
@@ -45,12 +46,7 @@ class Period:
     until: dt.datetime | None = None
 
     def __post_init__(self) -> None:
-        for field in ("since", "until"):
-            moment = getattr(self, field)
-            if moment is not None and moment.tzinfo is None:
-                raise InvalidFilter(field, "has no time zone")
-        if self.since is not None and self.until is not None and self.since >= self.until:
-            raise InvalidFilter("until", "isn't later than since")
+        check_period(self.since, self.until)
 
 
 @dataclass(frozen=True, slots=True)
