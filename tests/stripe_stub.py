@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -94,6 +95,10 @@ def stripe(_running_sandbox: Sandbox) -> Iterator[Sandbox]:
     """A sandbox that listens, without faults and webhooks. Shared: look only at your own."""
     yield _running_sandbox
     _running_sandbox.faults.clear()
+    for endpoint in _running_sandbox.store.find("webhook_endpoint"):
+        _running_sandbox.store.remove(endpoint["id"])
+    ahead = _running_sandbox.clock.time() - time.time()
+    assert ahead < 1, "whoever puts the clock forward needs a sandbox of their own"
 
 
 @pytest.fixture
@@ -110,7 +115,7 @@ NewShop = Callable[..., Host]
 
 
 @pytest.fixture
-def new_shop(tmp_path: Path, stripe: Sandbox) -> Iterator[NewShop]:
+def new_shop(sqlite_directory: Path, stripe: Sandbox) -> Iterator[NewShop]:
     """A function that makes a host with the guide's packages, selling through the sandbox.
 
     Takes the database's URL (None for a SQLite file of its own) and settings. Every answer of
@@ -119,7 +124,7 @@ def new_shop(tmp_path: Path, stripe: Sandbox) -> Iterator[NewShop]:
     with described() as watch:
 
         def create(database_url: str | None = None, **config: Any) -> Host:
-            url = database_url or f"sqlite:///{tmp_path / f'shop{len(watch.apps)}.sqlite'}"
+            url = database_url or f"sqlite:///{sqlite_directory / f'shop{len(watch.apps)}.sqlite'}"
             host = make_host(url, **{"STRIPE_CREDITS_API_BASE": stripe.url} | config)
             watch(host.app)
             host.load_packages()

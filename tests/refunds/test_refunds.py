@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -114,11 +115,19 @@ def test_D01_a_lost_answer_is_gone_on_with(shop: Host, stripe: Sandbox, after_wo
     assert shop.ledger() == [1000, -400]
 
 
-@on_sqlite
+@pytest.fixture
+def travelling_stripe() -> Iterator[Sandbox]:
+    """A sandbox of the test's own, whose clock it may put forward."""
+    with Sandbox().start(deliver=False) as sandbox:
+        yield sandbox
+
+
 def test_two_days_later_the_lost_refund_is_known_by_its_request(
-    shop: Host, stripe: Sandbox
+    new_shop: NewShop, travelling_stripe: Sandbox, quick_retries: None
 ) -> None:
     """Stripe keeps keys for a day: asked again under the same one, it would pay twice."""
+    stripe = travelling_stripe
+    shop = new_shop(STRIPE_CREDITS_API_BASE=stripe.url)
     purchase = sold(shop, stripe)
     for _ in range(3):
         stripe.faults.next(REFUND, reset=True, after_work=True)
