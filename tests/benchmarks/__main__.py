@@ -14,6 +14,8 @@ from .purchases import purchases
 from .webhook import first_delivery, sales, second_delivery, statements
 
 ROUNDS, BATCH = 15, 60
+# Of a server, each with processes of its own.
+RUNS = 3
 KINDS = ("postgresql", "sqlite")
 
 # What each statement of a payment is for, in their order. One that isn't here fails the run.
@@ -107,7 +109,7 @@ def _throughput(made: Databases) -> str:
     rows = []
     for workers, connections in ((1, 8), (2, 8), (2, 32)):
         runs: dict[str, list[throughput.Run]] = {name: [] for name in shops}
-        for _ in range(5):
+        for _ in range(RUNS):
             for name, sale in shops.items():
                 with throughput.gunicorn(sale, workers) as port:
                     throughput.run(sale, port, requests=60, connections=connections)
@@ -140,7 +142,7 @@ def _hot_user(made: Databases) -> str:
     rates: dict[str | None, list[float]] = {None: [], "hot": []}
     with throughput.gunicorn(sale, 2) as port:
         throughput.run(sale, port, requests=60, connections=8)
-        for _ in range(5):
+        for _ in range(RUNS):
             for buyer in rates:
                 sale.buyer = buyer
                 rates[buyer].append(throughput.run(sale, port, requests=600, connections=8).rate)
