@@ -14,6 +14,7 @@ from pathlib import Path
 from flask import Blueprint, Flask, Response, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
+from ...static_files import add_static
 from ..acts import Acts
 from ..deliveries import Courier
 from ..world import World
@@ -35,9 +36,8 @@ def install(app: Flask, world: World, courier: Courier, acts: Acts) -> None:
         __name__,
         url_prefix="/dashboard",
         template_folder=str(here / "templates"),
-        static_folder=str(here / "static"),
-        static_url_path="/assets",
     )
+    add_static(dashboard, here / "static", "/assets")
     pages = Pages(world, courier, token)
     _add_pages(dashboard, pages)
     _add_buttons(dashboard, Buttons(acts, world, courier, pages))

@@ -12,6 +12,7 @@ from flask import Blueprint, Flask, Response, make_response, redirect, render_te
 from werkzeug.wrappers import Response as BaseResponse
 
 from ...money import Money
+from ...static_files import add_static
 from .. import methods, payments, sessions
 from ..bank_accounts import TEST_ACCOUNTS
 from ..cards import DECLINES, TEST_CARDS
@@ -38,12 +39,8 @@ WorldFor = Callable[[Cause], World]
 
 def install(app: Flask, world_for: WorldFor, courier: Courier) -> None:
     """Add the pages and their style sheet to the app."""
-    pages = Blueprint(
-        "pages",
-        __name__,
-        static_folder=str(Path(__file__).parent / "static"),
-        static_url_path="/assets",
-    )
+    pages = Blueprint("pages", __name__)
+    add_static(pages, Path(__file__).parent / "static", "/assets")
     till = _Till(world_for, courier)
     pages.add_url_rule("/c/pay/<id>", view_func=till.show, methods=["GET"], endpoint="pay")
     pages.add_url_rule("/c/pay/<id>", view_func=till.pay, methods=["POST"], endpoint="submit")

@@ -6,8 +6,10 @@ import functools
 import hashlib
 from pathlib import Path
 
-from flask import request, send_from_directory, url_for
+from flask import request, url_for
 from werkzeug.wrappers import Response
+
+from ...static_files import send_static
 
 FOLDER = Path(__file__).with_name("static")
 YEAR_SECONDS = 365 * 24 * 3600
@@ -20,7 +22,7 @@ def asset_url(filename: str) -> str:
 
 def asset(filename: str) -> Response:
     """A file of ours. What is asked for by its hash may be kept for ever."""
-    answer = send_from_directory(FOLDER, filename, max_age=None)
+    answer = send_static(FOLDER, filename)
     if request.args.get("v") == _fingerprint(filename):
         answer.headers["Cache-Control"] = f"public, max-age={YEAR_SECONDS}, immutable"
     else:
