@@ -7,14 +7,14 @@ compiles the ``.mo``.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po, write_po
+from babel.messages.pofile import PoFileParser, write_po
 
 import flask_stripe_credits.mail
 import flask_stripe_credits.web.pages
@@ -23,6 +23,21 @@ PAGES = Path(flask_stripe_credits.web.pages.__file__).parent
 MAIL = Path(flask_stripe_credits.mail.__file__).parent
 _TEMPLATES = {"fsc_text": None, "fsc_plural": (1, 2)}
 _CODE = {"text": None, "plural": (1, 2)}
+
+
+class LastingCatalog(Catalog):
+    """Doesn't name the version of Babel, so that the next one writes the same files."""
+
+    @property
+    def mime_headers(self) -> list[tuple[str, str]]:
+        *headers, (name, value) = [
+            (name, value) for name, value in self._get_mime_headers() if name != "Generated-By"
+        ]
+        return [*headers, (name, f"{value}\n")]
+
+    @mime_headers.setter
+    def mime_headers(self, headers: Iterable[tuple[str, str]]) -> None:
+        self._set_mime_headers(headers)
 
 
 def main() -> None:
@@ -40,8 +55,9 @@ def catalogues() -> list[Path]:
 
 def up_to_date(po: Path) -> Catalog:
     """The catalogue with the texts that there are now."""
+    catalogue = LastingCatalog(locale=po.parts[-3])
     with po.open("rb") as file:
-        catalogue = read_po(file, locale=po.parts[-3])
+        PoFileParser(catalogue).parse(file)
     catalogue.update(_template(), no_fuzzy_matching=True, update_creation_date=False)
     catalogue.obsolete.clear()
     return catalogue
