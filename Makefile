@@ -18,7 +18,7 @@ COVERAGE := $(if $(COV),--cov --cov-report=term-missing:skip-covered)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-fast test-lowest test-outside soak bench check format format-check lint types layers spelling docs catalogue translations screenshots wheel clean
+.PHONY: help demo install test test-fast test-lowest test-outside soak bench check format format-check lint types layers spelling docs catalogue drawings translations screenshots wheel clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ docs: $(READY) ## Build the documentation into docs/_build/html
 
 catalogue: $(READY) ## Write docs/reference/faults.md from tests/catalogue.toml and the tests' names
 	$(BIN)/python -m tests.catalogue
+
+drawings: $(READY) ## Draw docs/explanation/pictures anew: the floors of pyproject.toml, a delivery
+	$(BIN)/python -m tests.drawings
 
 translations: $(READY) ## Put new texts of the pages into their catalogues, and compile these
 	$(BIN)/python -m tests.translations

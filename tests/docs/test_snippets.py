@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from flask_login import LoginManager
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import Mapped, mapped_column
 
-from flask_stripe_credits import GrantSnapshot
+from flask_stripe_credits import GrantSnapshot, StripeCredits
 from flask_stripe_credits.catalog.file import parse_packages
 
 from ..hosts import PREFIX, Host, make_host
-from ..payloads import event, refund
+from ..payloads import event, new_api_key, new_secret, refund
 from .pages import PAGES, ROOT, blocks, read
 
 
@@ -65,6 +68,44 @@ def test_a_repeated_grant_keeps_its_id_as_the_ledger_page_says(
     first, second, of_another = tries
     assert first == second == str(host.grants(purchase_id=purchase["id"])[0]["id"])
     assert of_another != first
+
+
+def test_the_whole_host_of_the_first_page_sells(database_url: str) -> None:
+    (block,) = blocks("index.md")
+    config = {
+        "FLASK_SQLALCHEMY_DATABASE_URI": database_url,
+        "STRIPE_SECRET_KEY": new_api_key(),
+        "STRIPE_WEBHOOK_SECRET_CREDITS": (secret := new_secret()),
+    }
+    page: dict[str, Any] = {
+        "__name__": "page",
+        "Flask": Flask,
+        "SQLAlchemy": SQLAlchemy,
+        "StripeCredits": StripeCredits,
+        "login": LoginManager(),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in config.items():
+            patch.setenv(name, value)
+        exec(block.code, page)
+        page["LedgerEntry"] = make_ledger(page["db"])
+        app = page["create_app"]()
+    host = Host(app, page["db"], page["credits"], page["LedgerEntry"], secret)
+    with app.app_context():
+        host.db.create_all()
+    assert host.pay(host.add_purchase()).status_code == 200
+    assert host.ledger() == [1000]
+    lines = [line for line in block.code.splitlines() if line]
+    assert len(lines) <= 13
+
+
+def make_ledger(db: Any) -> Any:
+    class LedgerEntry(db.Model):  # type: ignore[misc]
+        id: Mapped[str] = mapped_column(primary_key=True)
+        user_id: Mapped[str]
+        credits: Mapped[int]
+
+    return LedgerEntry
 
 
 def test_the_embed_page_knows_both_kinds_of_login(load_page: Any) -> None:
