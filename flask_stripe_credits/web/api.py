@@ -24,7 +24,7 @@ from .openapi import openapi_document
 from .own_purchases import settled_purchase
 from .problems import register_error_handlers
 from .protection import exempt_from_host
-from .routes import add_nothing_here, add_route
+from .routes import add_all_else, add_route
 from .writers import compile_writer
 
 LARGEST_PURCHASE_REQUEST = 4_096
@@ -57,7 +57,7 @@ def make_blueprint() -> Blueprint:
     ):
         add_route(api, rule, {method: view})
     add_admin_routes(api)
-    add_nothing_here(api)
+    add_all_else(api)
     api.after_request(_protect_answer)
     register_error_handlers(api)
     exempt_from_host(api, webhook, health, health_live, metrics)

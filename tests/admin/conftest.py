@@ -37,8 +37,6 @@ class Operator:
         for rule in self.shop.app.url_map.iter_rules():
             if not rule.rule.startswith(f"{PREFIX}/admin/"):
                 continue
-            if rule.endpoint.endswith("_method_not_allowed"):
-                continue
             path = rule.rule.removeprefix(f"{PREFIX}/admin")
             for method in sorted((rule.methods or set()) - {"OPTIONS"}):
                 yield method, path
