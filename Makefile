@@ -58,8 +58,10 @@ format-check: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check
 
+# pyright looks at the package that the Python on PATH would import, as a user's editor does.
 types: $(READY)
 	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes flask_stripe_credits --ignoreexternal
 
 layers: $(READY)
 	$(BIN)/lint-imports

@@ -8,7 +8,7 @@ from typing import Any
 from .logs import Log, quoted
 from .state import AppState
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 
 def balance_of(state: AppState, user_id: str) -> int | None:

@@ -37,7 +37,7 @@ from .state import AppState, current_app_object
 from .stripe_objects import CheckoutSession
 from .unit_of_work import UnitOfWork, in_transaction
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 # How long one request may take to open a session before another may try.
 LEASE = dt.timedelta(seconds=30)

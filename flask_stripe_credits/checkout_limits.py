@@ -18,7 +18,7 @@ from .logs import Log
 from .state import AppState
 from .unit_of_work import UnitOfWork, in_transaction
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 HOUR = dt.timedelta(hours=1)
 # How long one request may take to close a session before another may try.

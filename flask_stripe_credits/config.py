@@ -16,7 +16,7 @@ from .errors import ConfigurationError, NotConfigured
 from .logs import Log
 from .origins import origin_of
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 Choice = TypeVar("Choice", bound=StrEnum)
 

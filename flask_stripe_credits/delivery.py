@@ -17,7 +17,7 @@ from .snapshots import GrantSnapshot
 from .state import AppState
 from .unit_of_work import Trouble, UnitOfWork, database_trouble
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 SLOW_RECEIVER_SECONDS = 1.0
 

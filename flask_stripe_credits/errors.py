@@ -52,7 +52,7 @@ class NoSuchPackage(PackageNotFound):
 
     def __init__(self, package_code: str) -> None:
         super().__init__(package_code)
-        self.args = (
+        self.args: tuple[object, ...] = (
             f"there is no package {package_code!r}: `flask credits packages list` shows all",
         )
 
@@ -76,7 +76,7 @@ class InvalidPackage(CatalogError):
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         super().__init__("\n".join(problems.values()))
-        self.problems = dict(problems)
+        self.problems: dict[str, str] = dict(problems)
 
 
 class InvalidCatalog(CatalogError):
@@ -87,7 +87,7 @@ class InvalidCatalog(CatalogError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+        self.problems: tuple[str, ...] = tuple(problems)
 
 
 class CheckoutError(StripeCreditsError):

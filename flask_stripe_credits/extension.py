@@ -45,7 +45,7 @@ from .web.api import make_blueprint
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 Loader = TypeVar("Loader", bound=Callable[[], object])

@@ -46,7 +46,7 @@ from .snapshots import GrantSnapshot, PurchaseSnapshot
 from .state import AppState, current_app_object
 from .unit_of_work import UnitOfWork, in_transaction
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 _DECISION = ("review_decision", "reviewed_at", "reviewed_by", "review_note")
 

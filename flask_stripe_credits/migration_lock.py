@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from .errors import MigrationRefused
 from .logs import Log
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 _SECONDS_BETWEEN_TRIES = 0.1
 _SQLITE_BUSY_MILLISECONDS = 600_000

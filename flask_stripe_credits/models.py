@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 from sqlalchemy.sql.naming import conv
+from sqlalchemy.types import TypeEngine
 
 from .errors import ConfigurationError
 from .money import LARGEST_INTEGER
@@ -32,8 +33,8 @@ LONGEST_ACTOR = 255
 class UTCDateTime(sa.TypeDecorator[dt.datetime]):
     """An aware datetime, stored as UTC on every database. Naive values are refused."""
 
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = sa.DateTime(timezone=True)
+    cache_ok: bool | None = True
 
     def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> dt.datetime | None:
         if value is None:
@@ -51,7 +52,9 @@ class UTCDateTime(sa.TypeDecorator[dt.datetime]):
         return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
 
 
-JSONObject = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+JSONObject: TypeEngine[Any] = sa.JSON(none_as_null=True).with_variant(
+    JSONB(none_as_null=True), "postgresql"
+)
 # SQLite only numbers rows by itself in a column declared INTEGER.
 _Serial = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 

@@ -13,7 +13,7 @@ from .snapshots import PurchaseSnapshot
 from .state import current_app_object
 from .unit_of_work import UnitOfWork
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 _TOLD_AFTER_COMMIT = {
     PurchaseStatus.FAILED: purchase_failed,

@@ -25,7 +25,7 @@ from .snapshots import GrantSnapshot, PurchaseSnapshot
 from .state import AppState
 from .unit_of_work import UnitOfWork, in_transaction
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 T = TypeVar("T")
 

@@ -32,7 +32,7 @@ from .state import AppState
 from .stripe_objects import is_stripe_id, parse_uuid
 from .unit_of_work import UnitOfWork
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 _LONGEST_CAUSE = 255
 _WHAT_WAITS = "`flask credits review list` shows what waits"

@@ -13,7 +13,7 @@ from .logs import Log
 from .state import AppState
 from .unit_of_work import in_transaction
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 # Many tabs and workers may poll; Stripe is asked once in this time for each purchase.
 ASK_AT_MOST_EVERY = dt.timedelta(seconds=5)

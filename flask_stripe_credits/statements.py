@@ -6,13 +6,16 @@ Building one costs as much as running it. Parameters: ``purchase_id``, ``user_id
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .errors import ConfigurationError
 from .models import Models
+
+if TYPE_CHECKING:
+    Query = sa.Select[*tuple[Any, ...]]
 
 _INSERT = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
@@ -50,6 +53,39 @@ def _newest(insert: Any, table: sa.Table, key: str) -> Any:
 
 class Statements:
     """The statements for one set of models and one dialect."""
+
+    take_write_lock: sa.Update
+    lock_payment: sa.Insert
+    lock_buyer: sa.Insert
+    lock_purchase: Query
+    lock_purchase_by_session: Query
+    lock_purchase_by_payment: Query
+    find_session: Query
+    insert_purchase: sa.Insert
+    update_purchase: sa.Update
+    update_purchase_of_grant: sa.Update
+    find_purchase_by_key: Query
+    find_recent_purchase: Query
+    find_newest_times: Query
+    find_superseded: Query
+    find_active_package: Query
+    read_sums: Query
+    upsert_refund: sa.Insert
+    sum_refunds: Query
+    finish_request: sa.Update
+    upsert_dispute: sa.Insert
+    insert_grant: sa.Insert
+    insert_audit: sa.Insert
+    find_event: Query
+    upsert_event: sa.Insert
+    find_due_grant: Query
+    find_due_grant_of: Query
+    count_undelivered: Query
+    find_purchase: Query
+    lock_undelivered: Query
+    claim_grant: sa.Update
+    mark_delivered: sa.Update
+    mark_failed: sa.Update
 
     def __init__(self, models: Models, dialect: str) -> None:
         if dialect not in _INSERT:

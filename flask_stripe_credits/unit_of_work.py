@@ -29,7 +29,7 @@ from .models import Models
 from .state import AppState
 from .statements import Statements
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 T = TypeVar("T")
 
@@ -156,8 +156,8 @@ class UnitOfWork:
     def __init__(self, state: AppState) -> None:
         self.state = state
         self.models: Models = state.models
-        self.now = dt.datetime.now(dt.UTC)
-        self.owns_connection = True
+        self.now: dt.datetime = dt.datetime.now(dt.UTC)
+        self.owns_connection: bool = True
         self._begun_by_hand = False
         self._after_commit: list[Callable[[], object]] = []
 
@@ -169,7 +169,7 @@ class UnitOfWork:
         self._session: Session = _joined_session_class(factory.class_)(**options)
         bind = bind_of_writes(self._session, self.models)
         self.owns_connection = isinstance(bind, sa.Engine)
-        self.connection = bind.connect() if isinstance(bind, sa.Engine) else bind
+        self.connection: sa.Connection = bind.connect() if isinstance(bind, sa.Engine) else bind
         try:
             self.sql: Statements = self.state.statements(self.connection.dialect.name)
             if self.connection.in_transaction():

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import getpass
+from typing import Final
 
 import click
 
 from ..models import LONGEST_ACTOR
 
-by_option = click.option("--by", help="Who does it; default: the user of the operating system.")
+by_option: Final = click.option(
+    "--by", help="Who does it; default: the user of the operating system."
+)
 
 
 def acting(by: str | None) -> str:

@@ -16,7 +16,7 @@ from ..state import current_state
 if TYPE_CHECKING:
     from ..revisions import Revisions
 
-db_group = AppGroup("db", help="Create and migrate the tables of flask-stripe-credits.")
+db_group: AppGroup = AppGroup("db", help="Create and migrate the tables of flask-stripe-credits.")
 
 # So that a relative revision like -1 isn't taken for an option.
 _RELATIVE = {"ignore_unknown_options": True}

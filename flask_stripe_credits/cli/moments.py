@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    _Moment = click.ParamType[dt.datetime]
+else:  # Not generic before click 8.4.
+    _Moment = click.ParamType
 
-class Since(click.ParamType):  # type: ignore[type-arg]
+
+class Since(_Moment):
     """``35d``, ``12h``, a date or an ISO time; UTC unless it names another zone.
 
     :param future: whether it may be later than now.

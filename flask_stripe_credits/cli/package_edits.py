@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask.cli import with_appcontext
@@ -30,7 +30,13 @@ _COLUMNS = {
 }
 
 
-class Amount(click.ParamType):  # type: ignore[type-arg]
+if TYPE_CHECKING:
+    _Decimal = click.ParamType[Decimal]
+else:  # Not generic before click 8.4.
+    _Decimal = click.ParamType
+
+
+class Amount(_Decimal):
     """An amount in major units: ``12.50``."""
 
     name = "amount"

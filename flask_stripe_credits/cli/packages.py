@@ -28,7 +28,9 @@ _SHOWN = (
 ).split()
 _HEADING = ("CODE", "NAME", "CREDITS", "PRICE", "DISCOUNT", "FOR SALE", "STRIPE PRICE")
 
-packages_group = AppGroup("packages", help="Load, list, change and export what is for sale.")
+packages_group: AppGroup = AppGroup(
+    "packages", help="Load, list, change and export what is for sale."
+)
 for _command in (edit_command, activate_command, deactivate_command):
     packages_group.add_command(_command)
 

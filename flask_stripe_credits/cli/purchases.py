@@ -25,7 +25,9 @@ from .tables import printable, table
 _HEADING = ("CREATED", "PURCHASE", "USER", "PACKAGE", "CREDITS", "PRICE", "REFUNDED", "STATUS")
 _NUMBERS = {4, 5, 6}
 
-purchases_group = AppGroup("purchases", help="Find purchases, and see what became of one.")
+purchases_group: AppGroup = AppGroup(
+    "purchases", help="Find purchases, and see what became of one."
+)
 
 
 @purchases_group.command("list")

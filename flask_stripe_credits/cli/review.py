@@ -24,7 +24,7 @@ from .tables import printable
 
 _REFUSED = 1
 
-review_group = AppGroup("review", help="Decide on what contradicts what was sold.")
+review_group: AppGroup = AppGroup("review", help="Decide on what contradicts what was sold.")
 
 
 @review_group.command("list")

@@ -46,7 +46,7 @@ class Shelf:
         weights = [_WEIGHTS[min(place, len(_WEIGHTS) - 1)] for place in range(len(wares))]
         of_old = sum(share for _, share in _OF_OLD)
         total = sum(weights) / (1 - of_old)
-        self.wares = [*wares, *(ware for ware, _ in _OF_OLD)]
+        self.wares: list[Ware] = [*wares, *(ware for ware, _ in _OF_OLD)]
         self._weights = [*weights, *(share * total for _, share in _OF_OLD)]
 
     def choose(self, random: random.Random) -> Ware:

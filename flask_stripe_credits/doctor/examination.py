@@ -14,7 +14,7 @@ from ..logs import Log
 from .findings import Finding, Level, error, skipped
 from .patient import Patient
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 CHECK_SECONDS = 8.0
 ALL_SECONDS = 25.0

@@ -25,7 +25,7 @@ from .recorded import (
     lock_purchase_of_payment,
 )
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 # https://docs.stripe.com/api/refunds/object: failed and canceled are final, also after succeeded.
 _REFUND_RANKS = {

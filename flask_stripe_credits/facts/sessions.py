@@ -14,7 +14,7 @@ from ..stripe_objects import CheckoutSession
 from ..unit_of_work import UnitOfWork
 from .recorded import IGNORED, Recorded, Row, Verdict, lock_payment, lock_purchase
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 
 class SessionNews(StrEnum):

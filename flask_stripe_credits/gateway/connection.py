@@ -21,7 +21,7 @@ from .refusals import translated
 if TYPE_CHECKING:
     import stripe
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from ..logs import Log
 if TYPE_CHECKING:
     import stripe
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 # "No such price: 'price_1'; a similar object exists in live mode, but a test mode key was used to
 # make this request." Nothing else of the error tells it from an id that nobody has.

@@ -18,7 +18,7 @@ from .letters import Kind, Letter, is_address, kind_of, write
 from .postman import Postman
 from .sending import send
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 _KEY = "stripe_credits_mail"
 

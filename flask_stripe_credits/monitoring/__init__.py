@@ -19,7 +19,7 @@ from .health import health_of as health_of
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 
 def is_installed() -> bool:

@@ -32,7 +32,7 @@ from .families import families_of
 
 P = ParamSpec("P")
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 # Who completed a purchase, by the beginning of the cause of its grant.
 _ENTRANCES = {
@@ -73,7 +73,7 @@ class Counting(Measurements):
     """
 
     def __init__(self, app: Flask, settings: Settings, registry: CollectorRegistry | None) -> None:
-        self.registry = REGISTRY if registry is None else registry
+        self.registry: CollectorRegistry = REGISTRY if registry is None else registry
         self._families = families_of(self.registry)
         self._common = labels_of(settings)
         self._operations: set[str] = set()

@@ -86,13 +86,13 @@ class Families:
     """The counters and histograms of one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.counters = {
+        self.counters: dict[str, Counter] = {
             one.name: Counter(
                 PREFIX + one.name, one.help, (*COMMON, *one.labels), registry=registry
             )
             for one in COUNTERS
         }
-        self.histograms = {
+        self.histograms: dict[str, Histogram] = {
             one.name: Histogram(
                 PREFIX + one.name,
                 one.help,

@@ -10,7 +10,7 @@ from ..errors import GatewayUnavailable
 from ..gateway import Listed, Page
 from ..logs import Log
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 T = TypeVar("T")
 

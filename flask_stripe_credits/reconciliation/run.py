@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
@@ -23,7 +23,7 @@ Record = Callable[[UnitOfWork], Recorded]
 
 _SETTLED: frozenset[str] = frozenset({Verdict.HANDLED, Verdict.DISMISSED})
 # An event that was handled once says nothing about a purchase that was lost after it.
-DECIDED = {
+DECIDED: Mapping[Kind, frozenset[str]] = {
     Kind.ORPHAN: frozenset({Verdict.DISMISSED}),
     Kind.STRANGER: _SETTLED,
     Kind.CONTRADICTION: _SETTLED,

@@ -60,13 +60,13 @@ class Sandbox(Acts):
         address: str = "http://localhost",
     ) -> None:
         self._settle_after_seconds = settle_after_seconds
-        self.clock = clock or Clock()
-        self.store = Store(state)
-        self.faults = Faults()
+        self.clock: Clock = clock or Clock()
+        self.store: Store = Store(state)
+        self.faults: Faults = Faults()
         self._world = World(
             self.store, self.clock, api_version.newest(), address, remote_webhooks=remote_webhooks
         )
-        self.courier = Courier(
+        self.courier: Courier = Courier(
             self._world,
             transport or HttpTransport(),
             retry_after_seconds=retry_after_seconds,

@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 10.0
 _WORKERS = 4
 _SWEEP_SECONDS = 1.0
 
-logger = logging.getLogger("flask_stripe_credits.sandbox")
+logger: logging.Logger = logging.getLogger("flask_stripe_credits.sandbox")
 
 
 @dataclass(frozen=True, slots=True)

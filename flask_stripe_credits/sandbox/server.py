@@ -42,7 +42,7 @@ class Server:
             self._server = _ThreadedServer(host, port, app, _QuietHandler, fd=listening.fileno())
         self._server.clock = clock
         shown = f"[{host}]" if family is socket.AF_INET6 else host
-        self.url = f"http://{shown}:{bound_port}"
+        self.url: str = f"http://{shown}:{bound_port}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="sandbox-server", daemon=True
         )

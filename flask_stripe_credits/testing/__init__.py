@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Delivered", "StripeSandbox", "assert_invariants"]
 
 # Read by pytest, which is given this module by our entry point.
-pytest_plugins = ["flask_stripe_credits.testing.fixtures"]
+pytest_plugins: list[str] = ["flask_stripe_credits.testing.fixtures"]
 
 _HOMES = {
     "Delivered": "stripe_sandbox",

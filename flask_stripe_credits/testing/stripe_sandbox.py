@@ -67,13 +67,15 @@ class StripeSandbox:
         self._before: AppState = state_of(app)
         self._settings = _usable(self._before.settings)
         self._transport = InProcessTransport(app)
-        self.sandbox = Sandbox(transport=self._transport, sign_at=time.time, address=API_BASE)
+        self.sandbox: Sandbox = Sandbox(
+            transport=self._transport, sign_at=time.time, address=API_BASE
+        )
         http_client = InProcessClient(self.sandbox.app)
         if serve:
             self.sandbox.start(deliver=False)
             self._settings = dataclasses.replace(self._settings, api_base=self.sandbox.url)
         self._gateway = Gateway(self._settings, None if serve else http_client)
-        self.client = stripe.StripeClient(
+        self.client: stripe.StripeClient = stripe.StripeClient(
             self._settings.require_secret_key().reveal(),
             base_addresses={"api": API_BASE},
             http_client=http_client,

@@ -8,7 +8,7 @@ from ..logs import Log
 from ..state import AppState
 from .identity import current_user_id
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 
 class NotAdministrator(Forbidden):
@@ -16,7 +16,7 @@ class NotAdministrator(Forbidden):
 
     ours = True
     problem_code = "not_administrator"
-    description = "Only administrators may do this."
+    description: str = "Only administrators may do this."
 
 
 def require_administrator(state: AppState) -> str:

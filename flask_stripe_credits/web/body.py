@@ -12,7 +12,7 @@ from werkzeug.wsgi import get_input_stream
 from ..errors import PayloadTooLarge
 from ..logs import Log
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 
 def read_body(limit: int) -> bytes:

@@ -26,134 +26,146 @@ def _count() -> fields.Integer:
 class TakingsSchema(Schema):
     """Money of one currency in a stretch of time."""
 
-    purchases = _count()
-    gross = _money()
-    refunded = _money()
-    disputed = _money()
-    net = _money()
+    purchases: fields.Integer = _count()
+    gross: fields.Integer = _money()
+    refunded: fields.Integer = _money()
+    disputed: fields.Integer = _money()
+    net: fields.Integer = _money()
 
 
 class TakingsStepSchema(TakingsSchema):
     """One step of the series."""
 
-    start = UTC(required=True)
+    start: UTC = UTC(required=True)
 
 
 class TotalTakingsSchema(TakingsSchema):
     """The whole period."""
 
-    average = _money(allow_none=True)
+    average: fields.Integer = _money(allow_none=True)
 
 
 class GoneBackSchema(Schema):
     """Refunds, or disputes."""
 
-    number = _count()
-    amount = _money()
-    without_effect = _count()
+    number: fields.Integer = _count()
+    amount: fields.Integer = _money()
+    without_effect: fields.Integer = _count()
 
 
 class LifetimeSchema(Schema):
     """From the very beginning until the end of the period."""
 
-    buyers = _count()
-    takings = fields.Nested(TakingsSchema, required=True)
-    value = _money(allow_none=True)
+    buyers: fields.Integer = _count()
+    takings: fields.Nested = fields.Nested(TakingsSchema, required=True)
+    value: fields.Integer = _money(allow_none=True)
 
 
 class CurrencyFiguresSchema(Schema):
     """The money figures of one currency."""
 
-    currency = fields.String(required=True)
-    total = fields.Nested(TotalTakingsSchema, required=True)
-    steps = fields.List(fields.Nested(TakingsStepSchema), required=True)
-    refunds = fields.Nested(GoneBackSchema, required=True)
-    disputes = fields.Nested(GoneBackSchema, required=True)
-    lifetime = fields.Nested(LifetimeSchema, required=True)
+    currency: fields.String = fields.String(required=True)
+    total: fields.Nested = fields.Nested(TotalTakingsSchema, required=True)
+    steps: fields.List[dict[str, Any]] = fields.List(
+        fields.Nested(TakingsStepSchema), required=True
+    )
+    refunds: fields.Nested = fields.Nested(GoneBackSchema, required=True)
+    disputes: fields.Nested = fields.Nested(GoneBackSchema, required=True)
+    lifetime: fields.Nested = fields.Nested(LifetimeSchema, required=True)
 
 
 class CreditsSchema(Schema):
     """Credits in a stretch of time."""
 
-    granted = fields.Integer(required=True, metadata=_CREDITS)
-    taken_back = fields.Integer(required=True, metadata=_CREDITS)
+    granted: fields.Integer = fields.Integer(required=True, metadata=_CREDITS)
+    taken_back: fields.Integer = fields.Integer(required=True, metadata=_CREDITS)
 
 
 class CreditsStepSchema(CreditsSchema):
     """One step of the series."""
 
-    start = UTC(required=True)
+    start: UTC = UTC(required=True)
 
 
 class FunnelSchema(Schema):
     """What became of the purchases that were opened in the period."""
 
-    opened = _count()
-    paid = _count()
-    paid_percent = fields.Float(required=True, allow_none=True)
-    granted = _count()
-    granted_percent = fields.Float(required=True, allow_none=True)
-    expired = _count()
-    expired_percent = fields.Float(required=True, allow_none=True)
-    pending = _count()
-    processing = _count()
-    failed = _count()
-    review = _count()
+    opened: fields.Integer = _count()
+    paid: fields.Integer = _count()
+    paid_percent: fields.Float = fields.Float(required=True, allow_none=True)
+    granted: fields.Integer = _count()
+    granted_percent: fields.Float = fields.Float(required=True, allow_none=True)
+    expired: fields.Integer = _count()
+    expired_percent: fields.Float = fields.Float(required=True, allow_none=True)
+    pending: fields.Integer = _count()
+    processing: fields.Integer = _count()
+    failed: fields.Integer = _count()
+    review: fields.Integer = _count()
 
 
 class PackageFiguresSchema(Schema):
     """What was paid for one package in one currency."""
 
-    package_code = fields.String(required=True)
-    package_name = fields.String(required=True, allow_none=True)
-    currency = fields.String(required=True)
-    purchases = _count()
-    gross = _money()
-    credits = fields.Integer(required=True, metadata=_CREDITS)
+    package_code: fields.String = fields.String(required=True)
+    package_name: fields.String = fields.String(required=True, allow_none=True)
+    currency: fields.String = fields.String(required=True)
+    purchases: fields.Integer = _count()
+    gross: fields.Integer = _money()
+    credits: fields.Integer = fields.Integer(required=True, metadata=_CREDITS)
 
 
 class WebhooksSchema(Schema):
     """How the webhook does."""
 
-    verdicts = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
-    last_handled_at = UTC(required=True, allow_none=True)
-    failed_now = _count()
+    verdicts: fields.Dict = fields.Dict(
+        keys=fields.String(), values=fields.Integer(), required=True
+    )
+    last_handled_at: UTC = UTC(required=True, allow_none=True)
+    failed_now: fields.Integer = _count()
 
 
 class WaitingSchema(Schema):
     """What waits for an operator's decision."""
 
-    purchases = _count()
-    events = _count()
-    orphans = _count()
+    purchases: fields.Integer = _count()
+    events: fields.Integer = _count()
+    orphans: fields.Integer = _count()
 
 
 class UndeliveredSchema(Schema):
     """Grants that no receiver has taken."""
 
-    grants = _count()
-    credits = fields.Integer(required=True, metadata=_CREDITS)
-    oldest_at = UTC(required=True, allow_none=True)
+    grants: fields.Integer = _count()
+    credits: fields.Integer = fields.Integer(required=True, metadata=_CREDITS)
+    oldest_at: UTC = UTC(required=True, allow_none=True)
 
 
 class FiguresSchema(Schema):
     """Every figure of one period."""
 
-    since = UTC(required=True)
-    until = UTC(required=True)
-    bucket = fields.Enum(Bucket, by_value=True, required=True)
-    package_code = fields.String(required=True, allow_none=True)
-    currencies = fields.List(fields.Nested(CurrencyFiguresSchema), required=True)
-    purchases = _count()
-    credits_sold = fields.Integer(required=True, metadata=_CREDITS)
-    average_credits = fields.Integer(required=True, allow_none=True, metadata=_CREDITS)
-    credits = fields.Nested(CreditsSchema, required=True)
-    credits_in_steps = fields.List(fields.Nested(CreditsStepSchema), required=True)
-    packages = fields.List(fields.Nested(PackageFiguresSchema), required=True)
-    funnel = fields.Nested(FunnelSchema, required=True)
-    webhooks = fields.Nested(WebhooksSchema, required=True)
-    waiting = fields.Nested(WaitingSchema, required=True)
-    undelivered = fields.Nested(UndeliveredSchema, required=True)
+    since: UTC = UTC(required=True)
+    until: UTC = UTC(required=True)
+    bucket: fields.Enum[Bucket] = fields.Enum(Bucket, by_value=True, required=True)
+    package_code: fields.String = fields.String(required=True, allow_none=True)
+    currencies: fields.List[dict[str, Any]] = fields.List(
+        fields.Nested(CurrencyFiguresSchema), required=True
+    )
+    purchases: fields.Integer = _count()
+    credits_sold: fields.Integer = fields.Integer(required=True, metadata=_CREDITS)
+    average_credits: fields.Integer = fields.Integer(
+        required=True, allow_none=True, metadata=_CREDITS
+    )
+    credits: fields.Nested = fields.Nested(CreditsSchema, required=True)
+    credits_in_steps: fields.List[dict[str, Any]] = fields.List(
+        fields.Nested(CreditsStepSchema), required=True
+    )
+    packages: fields.List[dict[str, Any]] = fields.List(
+        fields.Nested(PackageFiguresSchema), required=True
+    )
+    funnel: fields.Nested = fields.Nested(FunnelSchema, required=True)
+    webhooks: fields.Nested = fields.Nested(WebhooksSchema, required=True)
+    waiting: fields.Nested = fields.Nested(WaitingSchema, required=True)
+    undelivered: fields.Nested = fields.Nested(UndeliveredSchema, required=True)
 
 
 def figures_document(figures: Figures) -> dict[str, Any]:

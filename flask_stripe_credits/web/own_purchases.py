@@ -15,7 +15,7 @@ from ..settlement import settle_from_stripe
 from ..state import AppState
 from ..stripe_objects import parse_uuid
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 
 @dataclass(frozen=True, slots=True)

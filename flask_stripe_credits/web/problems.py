@@ -45,7 +45,7 @@ from ..logs import Log
 from ..state import current_state
 from ..unit_of_work import database_trouble, kind_of_trouble, outage_error
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5

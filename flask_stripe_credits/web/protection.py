@@ -25,7 +25,7 @@ class CrossSite(Forbidden):
 
     ours = True
     problem_code = "cross_site"
-    description = "This request came from another site."
+    description: str = "This request came from another site."
 
 
 def exempt_from_host(blueprint: Blueprint, *unlimited: Callable[..., Any]) -> None:

@@ -50,26 +50,28 @@ class WholeNumber(fields.Field[int]):
 class PackageSchema(Schema):
     """A package that is for sale."""
 
-    id = fields.String(required=True, metadata={"format": "uuid"})
-    package_code = fields.String(required=True)
-    package_name = fields.String(required=True)
-    description = fields.String(required=True, allow_none=True)
-    credits = fields.Integer(required=True, metadata={"description": "Whole credits."})
-    price_usd = fields.Float(
+    id: fields.String = fields.String(required=True, metadata={"format": "uuid"})
+    package_code: fields.String = fields.String(required=True)
+    package_name: fields.String = fields.String(required=True)
+    description: fields.String = fields.String(required=True, allow_none=True)
+    credits: fields.Integer = fields.Integer(
+        required=True, metadata={"description": "Whole credits."}
+    )
+    price_usd: fields.Float = fields.Float(
         required=True,
         allow_none=True,
         metadata={"description": "The final price in US dollars; null in another currency."},
     )
-    unit_amount = fields.Integer(
+    unit_amount: fields.Integer = fields.Integer(
         required=True, metadata={"description": "The final price in minor units of `currency`."}
     )
-    currency = fields.String(required=True)
-    discount_percentage = fields.Integer(
+    currency: fields.String = fields.String(required=True)
+    discount_percentage: fields.Integer = fields.Integer(
         required=True, metadata={"description": "For display only: the price is final."}
     )
-    is_active = fields.Boolean(required=True)
-    stripe_price_id = fields.String(required=True, allow_none=True)
-    stripe_product_id = fields.String(required=True, allow_none=True)
+    is_active: fields.Boolean = fields.Boolean(required=True)
+    stripe_price_id: fields.String = fields.String(required=True, allow_none=True)
+    stripe_product_id: fields.String = fields.String(required=True, allow_none=True)
 
 
 class PurchaseRequestSchema(Schema):
@@ -78,26 +80,26 @@ class PurchaseRequestSchema(Schema):
     class Meta:
         unknown = RAISE
 
-    package_code = fields.String(
+    package_code: fields.String = fields.String(
         required=True,
         validate=validate.Regexp(
             PACKAGE_CODE, error="Must be 1 to 50 lower-case letters, digits, - or _."
         ),
     )
-    success_url = fields.String(
+    success_url: fields.String = fields.String(
         metadata={"description": "A path, or an allowed address. `{PURCHASE_ID}` is replaced."}
     )
-    cancel_url = fields.String(metadata={"description": "Like `success_url`."})
+    cancel_url: fields.String = fields.String(metadata={"description": "Like `success_url`."})
 
 
 class CheckoutSchema(Schema):
     """An open checkout: send the buyer to `checkout_url`."""
 
-    checkout_url = fields.String(required=True, allow_none=True)
-    session_id = fields.String(required=True, allow_none=True)
-    purchase_id = fields.String(required=True, metadata={"format": "uuid"})
-    status = fields.String(required=True)
-    expires_at = UTC(required=True, allow_none=True)
+    checkout_url: fields.String = fields.String(required=True, allow_none=True)
+    session_id: fields.String = fields.String(required=True, allow_none=True)
+    purchase_id: fields.String = fields.String(required=True, metadata={"format": "uuid"})
+    status: fields.String = fields.String(required=True)
+    expires_at: UTC = UTC(required=True, allow_none=True)
 
 
 class HistoryQuerySchema(Schema):
@@ -106,9 +108,9 @@ class HistoryQuerySchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    limit = WholeNumber(load_default=50, validate=validate.Range(1, 200))
-    offset = WholeNumber(load_default=0, validate=validate.Range(0, 1_000_000))
-    after = fields.UUID(
+    limit: WholeNumber = WholeNumber(load_default=50, validate=validate.Range(1, 200))
+    offset: WholeNumber = WholeNumber(load_default=0, validate=validate.Range(0, 1_000_000))
+    after: fields.UUID = fields.UUID(
         load_default=None,
         metadata={"description": "The id of the last purchase of the page before."},
     )
@@ -117,28 +119,28 @@ class HistoryQuerySchema(Schema):
 class HistoryItemSchema(Schema):
     """One purchase. Amounts are numbers in major units of `currency`."""
 
-    id = fields.String(required=True, metadata={"format": "uuid"})
-    package_name = fields.String(required=True)
-    package_code = fields.String(required=True)
-    amount_credits = fields.Integer(required=True)
-    amount_paid = fields.Float(
+    id: fields.String = fields.String(required=True, metadata={"format": "uuid"})
+    package_name: fields.String = fields.String(required=True)
+    package_code: fields.String = fields.String(required=True)
+    amount_credits: fields.Integer = fields.Integer(required=True)
+    amount_paid: fields.Float = fields.Float(
         required=True, allow_none=True, metadata={"description": "Null until paid."}
     )
-    amount_refunded = fields.Float(required=True)
-    currency = fields.String(required=True)
-    credits_revoked = fields.Integer(required=True)
-    status = fields.String(required=True)
-    created_at = UTC(required=True)
-    completed_at = UTC(required=True, allow_none=True)
-    stripe_payment_id = fields.String(required=True, allow_none=True)
+    amount_refunded: fields.Float = fields.Float(required=True)
+    currency: fields.String = fields.String(required=True)
+    credits_revoked: fields.Integer = fields.Integer(required=True)
+    status: fields.String = fields.String(required=True)
+    created_at: UTC = UTC(required=True)
+    completed_at: UTC = UTC(required=True, allow_none=True)
+    stripe_payment_id: fields.String = fields.String(required=True, allow_none=True)
 
 
 class PurchaseDetailSchema(HistoryItemSchema):
     """One purchase with what its buyer can still do."""
 
-    checkout_url = fields.String(required=True, allow_none=True)
-    expires_at = UTC(required=True, allow_none=True)
-    delivered = fields.Boolean(
+    checkout_url: fields.String = fields.String(required=True, allow_none=True)
+    expires_at: UTC = UTC(required=True, allow_none=True)
+    delivered: fields.Boolean = fields.Boolean(
         required=True, metadata={"description": "The credit manager has every grant."}
     )
 
@@ -146,35 +148,39 @@ class PurchaseDetailSchema(HistoryItemSchema):
 class WebhookAnswerSchema(Schema):
     """What became of the event."""
 
-    received = fields.Boolean(required=True)
-    verdict = fields.String(required=True)
+    received: fields.Boolean = fields.Boolean(required=True)
+    verdict: fields.String = fields.String(required=True)
 
 
 class LivenessSchema(Schema):
     """That a process answers."""
 
-    status = fields.String(required=True, metadata={"enum": ["ok"]})
+    status: fields.String = fields.String(required=True, metadata={"enum": ["ok"]})
 
 
 class HealthSchema(Schema):
     """What was checked, and what came of it."""
 
-    status = fields.String(required=True, metadata={"enum": ["ok", "unavailable"]})
-    settings = fields.String(required=True, metadata={"enum": ["ok", "incomplete"]})
-    database = fields.String(required=True, metadata={"enum": ["ok", "down", "slow"]})
-    tables = fields.String(required=True, metadata={"enum": ["ok", "missing", "unknown"]})
+    status: fields.String = fields.String(required=True, metadata={"enum": ["ok", "unavailable"]})
+    settings: fields.String = fields.String(required=True, metadata={"enum": ["ok", "incomplete"]})
+    database: fields.String = fields.String(
+        required=True, metadata={"enum": ["ok", "down", "slow"]}
+    )
+    tables: fields.String = fields.String(
+        required=True, metadata={"enum": ["ok", "missing", "unknown"]}
+    )
 
 
 class ProblemSchema(Schema):
     """An error, RFC 9457."""
 
-    type = fields.String(required=True)
-    title = fields.String(required=True)
-    status = fields.Integer(required=True)
-    detail = fields.String(required=True)
-    code = fields.String(required=True)
-    errors = fields.Dict()
-    stripe_request_id = fields.String()
+    type: fields.String = fields.String(required=True)
+    title: fields.String = fields.String(required=True)
+    status: fields.Integer = fields.Integer(required=True)
+    detail: fields.String = fields.String(required=True)
+    code: fields.String = fields.String(required=True)
+    errors: fields.Dict = fields.Dict()
+    stripe_request_id: fields.String = fields.String()
 
 
 def price_usd(package: Mapping[str, Any]) -> float | None:

@@ -29,7 +29,7 @@ from .handlers import HANDLERS
 from .inbox import record_event
 from .signature import verify_signature
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 
 def receive(state: AppState, body: bytes, signature: str | None) -> Verdict:

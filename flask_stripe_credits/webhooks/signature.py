@@ -16,7 +16,7 @@ from ..config import Secret
 from ..errors import InvalidSignature, PayloadTooLarge
 from ..logs import Log
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 LONGEST_HEADER = 4_096
 MOST_SIGNATURES = 16

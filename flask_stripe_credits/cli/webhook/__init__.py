@@ -10,9 +10,9 @@ from .listing import list_command
 from .rotate import rotate_command
 from .sending import test_command
 
-webhook_group = AppGroup(
+webhook_group: AppGroup = AppGroup(
     "webhook", help="Make, look at, rotate, delete and test the webhook endpoint at Stripe."
 )
 
-for command in (create_command, list_command, rotate_command, delete_command, test_command):
-    webhook_group.add_command(command)
+for _command in (create_command, list_command, rotate_command, delete_command, test_command):
+    webhook_group.add_command(_command)

@@ -29,7 +29,7 @@ class EnvFile:
 
     def __init__(self, path: Path) -> None:
         # Behind a symbolic link the file itself is replaced, not the link.
-        self.path = Path(os.path.realpath(path))
+        self.path: Path = Path(os.path.realpath(path))
         self._shown = path
         self._lines = self._read()
         if any(_AS_FILE.match(line) for line in self._lines):

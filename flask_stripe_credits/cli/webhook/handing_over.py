@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -16,7 +17,7 @@ from ...webhook_endpoints import note_handed_over
 from .env_file import EnvFile
 from .target import say
 
-write_env_option = click.option(
+write_env_option: Final = click.option(
     "--write-env",
     "env_path",
     metavar="FILE",

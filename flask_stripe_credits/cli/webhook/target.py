@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import click
@@ -18,10 +18,12 @@ from ...webhook_endpoints import Wanted, secret_of, wanted_endpoint, webhook_url
 from ...webhooks.handlers import HANDLERS
 from ..mode import check_live, mode_and_site
 
-url_option = click.option(
+url_option: Final = click.option(
     "--url", help="The webhook's public address; default: made of STRIPE_CREDITS_BASE_URL."
 )
-live_option = click.option("--live", is_flag=True, help="Say that the live endpoint is meant.")
+live_option: Final = click.option(
+    "--live", is_flag=True, help="Say that the live endpoint is meant."
+)
 
 
 def say(text: str) -> None:

@@ -11,7 +11,7 @@ from .checkout_params import session_fields
 from .listing import PAGING, TIMELESS_PAGING, exactly, listed, paged_in_memory
 from .routing import Call, Routes
 
-routes = Routes()
+routes: Routes = Routes()
 
 
 @routes.post_versioned("/v1/checkout/sessions", session_fields)

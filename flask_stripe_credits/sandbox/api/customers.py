@@ -11,7 +11,7 @@ from .listing import PAGING, exactly, listed
 from .lookup import named
 from .routing import Call, Routes
 
-routes = Routes()
+routes: Routes = Routes()
 
 ADDRESS = Fields(
     dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"), Text(unset=True)),

@@ -9,7 +9,7 @@ from ..store import Json
 from .listing import PAGING, exactly, listed
 from .routing import Call, Routes
 
-routes = Routes()
+routes: Routes = Routes()
 
 
 @routes.get("/v1/disputes/<id>")

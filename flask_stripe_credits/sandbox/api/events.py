@@ -10,7 +10,7 @@ from .listing import PAGING, listed
 from .lookup import named
 from .routing import Call, Routes
 
-routes = Routes()
+routes: Routes = Routes()
 
 
 @routes.get("/v1/events/<id>")

@@ -29,7 +29,7 @@ from .customers import SHIPPING
 from .listing import PAGING, exactly, listed
 from .routing import Call, Routes
 
-routes = Routes()
+routes: Routes = Routes()
 
 _BOTH_LATER = """
     amount_details confirmation_token error_on_requires_action excluded_payment_method_types hooks

@@ -10,7 +10,7 @@ from ..store import Json
 from ..world import World
 from .routing import Call, Routes
 
-routes = Routes()
+routes: Routes = Routes()
 
 
 @routes.get("/v1/payment_pages/<id>")

@@ -11,7 +11,7 @@ from .listing import PAGING, TIMELESS_PAGING, exactly, listed
 from .lookup import named
 from .routing import Call, Routes
 
-routes = Routes()
+routes: Routes = Routes()
 
 
 @routes.get("/v1/charges/<id>")

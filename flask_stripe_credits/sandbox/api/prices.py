@@ -11,7 +11,7 @@ from .lookup import named
 from .products import PRODUCT_DATA
 from .routing import Call, Routes
 
-routes = Routes()
+routes: Routes = Routes()
 
 TAX_BEHAVIOR = Choice(("exclusive", "inclusive", "unspecified"))
 _ATTRIBUTES: dict[str, Spec] = {

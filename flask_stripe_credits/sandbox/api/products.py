@@ -10,7 +10,7 @@ from .listing import PAGING, exactly, listed
 from .lookup import named
 from .routing import Call, Routes
 
-routes = Routes()
+routes: Routes = Routes()
 
 _ATTRIBUTES: dict[str, Spec] = {
     "active": Flag(),

@@ -10,7 +10,7 @@ from ..store import Json
 from .listing import PAGING, exactly, listed
 from .routing import Call, Routes
 
-routes = Routes()
+routes: Routes = Routes()
 
 
 @routes.post(

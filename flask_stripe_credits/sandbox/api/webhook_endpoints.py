@@ -12,7 +12,7 @@ from .listing import TIMELESS_PAGING, listed
 from .lookup import named
 from .routing import Call, Routes
 
-routes = Routes()
+routes: Routes = Routes()
 
 _EVENTS = Items(Text(100, pattern=r"\*|[a-z0-9_]+(\.[a-z0-9_]+)+"), most=400)
 

@@ -50,12 +50,14 @@ class PurchaseFilterSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    status = fields.String(validate=validate.OneOf([str(one) for one in PurchaseStatus]))
-    user_id = fields.String(metadata={"description": "Exactly so."})
-    package_code = fields.String(metadata={"description": "Exactly so."})
-    since = Moment(metadata={"description": "Made then or later."})
-    until = Moment(metadata={"description": "Made before then."})
-    text = fields.String(
+    status: fields.String = fields.String(
+        validate=validate.OneOf([str(one) for one in PurchaseStatus])
+    )
+    user_id: fields.String = fields.String(metadata={"description": "Exactly so."})
+    package_code: fields.String = fields.String(metadata={"description": "Exactly so."})
+    since: Moment = Moment(metadata={"description": "Made then or later."})
+    until: Moment = Moment(metadata={"description": "Made before then."})
+    text: fields.String = fields.String(
         validate=validate.Length(1, LONGEST_TEXT),
         metadata={
             "description": "The id of a purchase, a checkout session or a payment intent; or a "
@@ -67,8 +69,8 @@ class PurchaseFilterSchema(Schema):
 class PurchasesQuerySchema(PurchaseFilterSchema):
     """Which part of them."""
 
-    limit = WholeNumber(load_default=50, validate=validate.Range(1, 200))
-    after = fields.UUID(
+    limit: WholeNumber = WholeNumber(load_default=50, validate=validate.Range(1, 200))
+    after: fields.UUID = fields.UUID(
         load_default=None,
         metadata={"description": "The id of the last purchase of the page before."},
     )
@@ -77,43 +79,47 @@ class PurchasesQuerySchema(PurchaseFilterSchema):
 class AdminPurchaseSchema(Schema):
     """One purchase, whoever's it is."""
 
-    id = fields.String(required=True, metadata={"format": "uuid"})
-    user_id = fields.String(required=True)
-    package_code = fields.String(required=True)
-    package_name = fields.String(required=True)
-    amount_credits = fields.Integer(required=True, metadata=_CREDITS)
-    unit_amount = fields.Integer(required=True, metadata=_MINOR_UNITS)
-    amount_paid = fields.Integer(required=True, allow_none=True, metadata=_MINOR_UNITS)
-    amount_refunded = fields.Integer(required=True, metadata=_MINOR_UNITS)
-    credits_revoked = fields.Integer(required=True, metadata=_CREDITS)
-    currency = fields.String(required=True)
-    status = fields.String(required=True)
-    review_reason = fields.String(required=True, allow_none=True)
-    review_decision = fields.String(required=True, allow_none=True)
-    livemode = fields.Boolean(required=True)
-    created_at = UTC(required=True)
-    paid_at = UTC(required=True, allow_none=True)
-    completed_at = UTC(required=True, allow_none=True)
-    stripe_checkout_session_id = fields.String(required=True, allow_none=True)
-    stripe_payment_intent_id = fields.String(required=True, allow_none=True)
+    id: fields.String = fields.String(required=True, metadata={"format": "uuid"})
+    user_id: fields.String = fields.String(required=True)
+    package_code: fields.String = fields.String(required=True)
+    package_name: fields.String = fields.String(required=True)
+    amount_credits: fields.Integer = fields.Integer(required=True, metadata=_CREDITS)
+    unit_amount: fields.Integer = fields.Integer(required=True, metadata=_MINOR_UNITS)
+    amount_paid: fields.Integer = fields.Integer(
+        required=True, allow_none=True, metadata=_MINOR_UNITS
+    )
+    amount_refunded: fields.Integer = fields.Integer(required=True, metadata=_MINOR_UNITS)
+    credits_revoked: fields.Integer = fields.Integer(required=True, metadata=_CREDITS)
+    currency: fields.String = fields.String(required=True)
+    status: fields.String = fields.String(required=True)
+    review_reason: fields.String = fields.String(required=True, allow_none=True)
+    review_decision: fields.String = fields.String(required=True, allow_none=True)
+    livemode: fields.Boolean = fields.Boolean(required=True)
+    created_at: UTC = UTC(required=True)
+    paid_at: UTC = UTC(required=True, allow_none=True)
+    completed_at: UTC = UTC(required=True, allow_none=True)
+    stripe_checkout_session_id: fields.String = fields.String(required=True, allow_none=True)
+    stripe_payment_intent_id: fields.String = fields.String(required=True, allow_none=True)
 
 
 class EntrySchema(Schema):
     """One thing that happened to a purchase."""
 
-    at = UTC(required=True)
-    kind = fields.String(required=True)
-    title = fields.String(required=True, metadata={"description": "Plain text, for people."})
-    actor = fields.String(required=True, allow_none=True)
-    details = fields.Dict(required=True)
+    at: UTC = UTC(required=True)
+    kind: fields.String = fields.String(required=True)
+    title: fields.String = fields.String(
+        required=True, metadata={"description": "Plain text, for people."}
+    )
+    actor: fields.String = fields.String(required=True, allow_none=True)
+    details: fields.Dict = fields.Dict(required=True)
 
 
 class AdminPurchaseDetailSchema(AdminPurchaseSchema):
     """One purchase with its story."""
 
-    meaning = fields.String(required=True, metadata={"description": "For people."})
-    next = fields.List(fields.String(), required=True)
-    timeline = fields.List(fields.Nested(EntrySchema), required=True)
+    meaning: fields.String = fields.String(required=True, metadata={"description": "For people."})
+    next: fields.List[str] = fields.List(fields.String(), required=True)
+    timeline: fields.List[dict[str, Any]] = fields.List(fields.Nested(EntrySchema), required=True)
 
 
 class RefundRequestSchema(Schema):
@@ -122,7 +128,7 @@ class RefundRequestSchema(Schema):
     class Meta:
         unknown = RAISE
 
-    amount = fields.Integer(
+    amount: fields.Integer = fields.Integer(
         strict=True,
         allow_none=True,
         load_default=None,
@@ -132,7 +138,7 @@ class RefundRequestSchema(Schema):
             "none is given."
         },
     )
-    reason = OneLine(
+    reason: OneLine = OneLine(
         allow_none=True,
         load_default=None,
         validate=validate.Length(1, LONGEST_REASON),
@@ -146,33 +152,35 @@ class RefundRequestSchema(Schema):
 class RefundSchema(Schema):
     """What the refund came to."""
 
-    how = fields.String(
+    how: fields.String = fields.String(
         required=True, metadata={"description": "`made`, `resumed` or `made_before`."}
     )
-    request_id = fields.String(required=True, metadata={"format": "uuid"})
-    purchase_id = fields.String(required=True, metadata={"format": "uuid"})
-    refund_id = fields.String(required=True)
-    amount = fields.Integer(required=True, metadata=_MINOR_UNITS)
-    currency = fields.String(required=True)
-    refund_status = fields.String(required=True, allow_none=True)
-    actor = fields.String(required=True, metadata={"description": "Who asked for it first."})
-    status = fields.String(required=True)
-    credits_revoked = fields.Integer(required=True, metadata=_CREDITS)
-    undelivered = fields.Integer(required=True)
+    request_id: fields.String = fields.String(required=True, metadata={"format": "uuid"})
+    purchase_id: fields.String = fields.String(required=True, metadata={"format": "uuid"})
+    refund_id: fields.String = fields.String(required=True)
+    amount: fields.Integer = fields.Integer(required=True, metadata=_MINOR_UNITS)
+    currency: fields.String = fields.String(required=True)
+    refund_status: fields.String = fields.String(required=True, allow_none=True)
+    actor: fields.String = fields.String(
+        required=True, metadata={"description": "Who asked for it first."}
+    )
+    status: fields.String = fields.String(required=True)
+    credits_revoked: fields.Integer = fields.Integer(required=True, metadata=_CREDITS)
+    undelivered: fields.Integer = fields.Integer(required=True)
 
 
 class ReplayedSchema(Schema):
     """What became of the event."""
 
-    event_id = fields.String(required=True)
-    type = fields.String(required=True, allow_none=True)
-    object_id = fields.String(required=True, allow_none=True)
-    verdict = fields.String(required=True, allow_none=True)
-    purchase_id = fields.String(required=True, allow_none=True)
-    credits = fields.Integer(
+    event_id: fields.String = fields.String(required=True)
+    type: fields.String = fields.String(required=True, allow_none=True)
+    object_id: fields.String = fields.String(required=True, allow_none=True)
+    verdict: fields.String = fields.String(required=True, allow_none=True)
+    purchase_id: fields.String = fields.String(required=True, allow_none=True)
+    credits: fields.Integer = fields.Integer(
         required=True, metadata={"description": "Whole credits, signed, that it moved now."}
     )
-    problem = fields.String(
+    problem: fields.String = fields.String(
         required=True, allow_none=True, metadata={"description": "Why somebody has to look."}
     )
 
@@ -180,14 +188,16 @@ class ReplayedSchema(Schema):
 class WaitingItemSchema(Schema):
     """One thing to decide on."""
 
-    kind = fields.String(
+    kind: fields.String = fields.String(
         required=True, metadata={"description": "`purchase`, `event` or `orphan`."}
     )
-    id = fields.String(required=True, metadata={"description": "What to decide on by."})
-    purchase_id = fields.String(required=True, allow_none=True)
-    object_id = fields.String(required=True, allow_none=True)
-    reason = fields.String(required=True, allow_none=True)
-    since = UTC(required=True)
+    id: fields.String = fields.String(
+        required=True, metadata={"description": "What to decide on by."}
+    )
+    purchase_id: fields.String = fields.String(required=True, allow_none=True)
+    object_id: fields.String = fields.String(required=True, allow_none=True)
+    reason: fields.String = fields.String(required=True, allow_none=True)
+    since: UTC = UTC(required=True)
 
 
 class ReviewRequestSchema(Schema):
@@ -196,17 +206,19 @@ class ReviewRequestSchema(Schema):
     class Meta:
         unknown = RAISE
 
-    decision = fields.String(required=True, validate=validate.OneOf(["accept", "dismiss"]))
-    reason = OneLine(required=True, validate=validate.Length(1, LONGEST_REASON))
+    decision: fields.String = fields.String(
+        required=True, validate=validate.OneOf(["accept", "dismiss"])
+    )
+    reason: OneLine = OneLine(required=True, validate=validate.Length(1, LONGEST_REASON))
 
 
 class ReviewSchema(Schema):
     """What the decision came to."""
 
-    purchase_id = fields.String(required=True, allow_none=True)
-    status = fields.String(required=True, allow_none=True)
-    credits_posted = fields.Integer(required=True, metadata=_CREDITS)
-    refusal = fields.String(
+    purchase_id: fields.String = fields.String(required=True, allow_none=True)
+    status: fields.String = fields.String(required=True, allow_none=True)
+    credits_posted: fields.Integer = fields.Integer(required=True, metadata=_CREDITS)
+    refusal: fields.String = fields.String(
         required=True,
         allow_none=True,
         metadata={"description": "A receiver refused: the purchase is in review again."},
@@ -216,9 +228,9 @@ class ReviewSchema(Schema):
 class AdminPackageSchema(PackageSchema):
     """A package, for sale or not."""
 
-    display_order = fields.Integer(required=True)
-    created_at = UTC(required=True)
-    updated_at = UTC(required=True)
+    display_order: fields.Integer = fields.Integer(required=True)
+    created_at: UTC = UTC(required=True)
+    updated_at: UTC = UTC(required=True)
 
 
 class NothingSchema(Schema):
@@ -234,9 +246,13 @@ class FiguresQuerySchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    since = Moment(
+    since: Moment = Moment(
         load_default=None, metadata={"description": "From then on; else from the beginning."}
     )
-    until = Moment(load_default=None, metadata={"description": "Until just before; else now."})
-    package_code = fields.String(load_default=None, validate=validate.Regexp(PACKAGE_CODE))
-    bucket = fields.Enum(Bucket, by_value=True, load_default=None)
+    until: Moment = Moment(
+        load_default=None, metadata={"description": "Until just before; else now."}
+    )
+    package_code: fields.String = fields.String(
+        load_default=None, validate=validate.Regexp(PACKAGE_CODE)
+    )
+    bucket: fields.Enum[Bucket] = fields.Enum(Bucket, by_value=True, load_default=None)

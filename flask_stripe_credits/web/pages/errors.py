@@ -13,7 +13,7 @@ from ...logs import Log
 from .shop import too_old
 from .texts import text
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 
 def register_error_pages(pages: Blueprint) -> None:

@@ -24,7 +24,7 @@ _SALT = "flask-stripe-credits form"
 class FormTooOld(BadRequest):
     """The form's token is missing, or of another session or user."""
 
-    description = "The page was too old."
+    description: str = "The page was too old."
 
 
 def token_field() -> str:

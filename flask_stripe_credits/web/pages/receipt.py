@@ -17,7 +17,7 @@ from .errors import page_of_words
 from .texts import text
 from .visitors import visitor
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 
 def receipt(purchase_id: str) -> Response:

@@ -17,7 +17,7 @@ from ...errors import (
 from ...logs import Log
 from .texts import plural, text
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 _LATER_SECONDS = 30
 

@@ -20,7 +20,7 @@ from .messages import leave_message, take_message, told
 from .purchase import Known, read_known
 from .replay import failed_events
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 _DECIDE = {"accept": reviews.accept, "dismiss": reviews.dismiss}
 LONGEST_REASON = 1_000

@@ -22,7 +22,7 @@ from ..texts import text
 from .messages import leave_message
 from .purchase import Known, read_known
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,3})?")
 

@@ -24,7 +24,7 @@ from . import words
 from .messages import leave_message, told
 from .purchase import Known, read_known
 
-log = Log(__name__)
+log: Log = Log(__name__)
 
 _MOST_SHOWN = 100
 # What an operator has to decide on, or has decided, isn't replayed.
