@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import _state
-from celery.beat import EmbeddedService
-from celery.contrib.testing.worker import start_worker
 
-from flask_stripe_credits import GrantSnapshot
 from flask_stripe_credits.testing import assert_invariants
 
 from ..hosts import Host
 from ..outbox.conftest import Clock, CreditManager, Shop
-from ..outbox.conftest import celery_logs_nothing as celery_logs_nothing
 from ..outbox.conftest import clock as clock
 from ..outbox.credit_service import CreditService
 
@@ -28,12 +22,9 @@ Load = Callable[[str], tuple[Any, Shop]]
 @pytest.fixture
 def load(load_page: Any, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Load:
     """Load the page for a credit service's address."""
-    # Celery shares tasks among all its apps; the page is loaded once for each test.
-    monkeypatch.setattr(_state, "_on_app_finalizers", set())
 
     def load_for(url: str) -> tuple[Any, Shop]:
         monkeypatch.setenv("FLASK_CREDIT_SERVICE_URL", url)
-        monkeypatch.setenv("FLASK_BROKER_URL", "memory://")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         page, secret = load_page(PAGE, database_url)
         host = Host(page.app, page.db, page.credits, None, secret)
@@ -103,35 +94,3 @@ def test_a_user_whom_the_service_does_not_know_is_refused(
         "review",
         "refused by a receiver: there is no user nobody",
     )
-
-
-@pytest.mark.usefixtures("celery_logs_nothing")
-def test_celery_delivers_by_beat_and_worker(
-    load: Load, new_service: Callable[..., CreditService], tmp_path: Path
-) -> None:
-    service = new_service()
-    page, shop = load(service.url)
-    for number in range(6):
-        purchase = shop.buy(user_id=f"user-{number}")
-        shop.refund(purchase, 100)
-    page.celery.conf.beat_schedule["deliver"]["schedule"] = 0.1
-    done = threading.Event()
-
-    @page.credits.on_grant
-    def look(grant: GrantSnapshot) -> None:
-        if grant.sequence == 2 and grant.user_id == "user-5":
-            done.set()
-
-    beat = EmbeddedService(
-        page.celery, thread=True, max_interval=0.1, schedule_filename=str(tmp_path / "beat")
-    )
-    with start_worker(page.celery, pool="solo", perform_ping_check=False, shutdown_timeout=60):
-        beat.start()
-        try:
-            assert done.wait(60)
-        finally:
-            beat.stop()
-    shop.deliver()  # what the worker's end may have cut short
-    assert service.balance() == {f"user-{number}": 900 for number in range(6)}
-    assert all(row["delivered_at"] for row in shop.host.grants())
-    assert_invariants(shop.host.app)
