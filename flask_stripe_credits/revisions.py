@@ -56,6 +56,12 @@ class Revisions:
         with self._engine.connect() as connection:
             return self._current(connection)
 
+    def are_unmarked(self) -> bool:
+        """Whether all our tables are there and no revision is, as ``db.create_all()`` leaves it."""
+        with self._engine.connect() as connection:
+            unmarked = self._current(connection) is None
+            return unmarked and self._our_tables(connection) == TABLE_NAMES
+
     def upgrade(self, revision: str = "head") -> tuple[str, ...]:
         """Bring the tables up to ``revision``; return a line for each revision applied.
 

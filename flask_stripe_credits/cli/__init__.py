@@ -13,6 +13,7 @@ _COMMANDS = {
     "db": "db.db_group",
     "deliver": "deliver.deliver_command",
     "demo-data": "demo_data.demo_data_command",
+    "dev": "dev.command.dev_command",
     "doctor": "doctor.doctor_command",
     "monitoring": "monitoring.monitoring_group",
     "packages": "packages.packages_group",
@@ -23,6 +24,7 @@ _COMMANDS = {
     "replay": "replay.replay_command",
     "review": "review.review_group",
     "sandbox": "sandbox.sandbox",
+    "setup": "setup.setup_command",
     "stats": "stats.stats_command",
     "sync": "sync.sync_command",
     "webhook": "webhook.webhook_group",
@@ -38,7 +40,7 @@ class _Credits(AppGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module, _, name = _COMMANDS[cmd_name].partition(".")
+        module, _, name = _COMMANDS[cmd_name].rpartition(".")
         command: click.Command = getattr(import_module(f".{module}", __package__), name)
         return command
 

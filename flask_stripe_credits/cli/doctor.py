@@ -52,7 +52,7 @@ def doctor_command(url: str | None, as_json: bool) -> None:
     if not as_json:
         click.echo(_introduction(state))
     patient = Patient(current_app_object(), state, where)
-    tell = _as_json if as_json else _as_text
+    tell = _as_json if as_json else as_text
     lines = []
     # What the checks provoke they say themselves.
     with all_quiet_but("doctor"):
@@ -76,7 +76,8 @@ def _introduction(state: AppState) -> str:
     return "\n".join(lines)
 
 
-def _as_text(line: Line) -> str:
+def as_text(line: Line) -> str:
+    """Return what people are shown of a finding."""
     finding, id = line.finding, line.check.id
     found = printable(finding.found)
     lines = _wrapped(f"{finding.level:<{_LEVEL_WIDTH}}  {id:<{_ID_WIDTH}}  {found}")

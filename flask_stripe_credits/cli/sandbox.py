@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import re
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,32 +51,65 @@ def sandbox(
     No account, no network, no real money. It takes any API key that starts with sk_test_ and
     refuses to start where the app is configured with a live key. Ctrl-C stops it.
     """
-    from ..sandbox import AddressUnusable, ApiError, Chaos, Sandbox, StateFileUnusable
+    from ..sandbox import ApiError, Chaos
 
-    _refuse_live_keys()
+    refuse_live_keys()
     try:
         chosen = Chaos.parse(chaos or "")
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--chaos") from None
     try:
-        made = Sandbox(state=state, settle_after_seconds=_BANKS_TAKE_SECONDS)
-        made.courier.chaos = chosen
-        with told_to_stop() as stopped, made as running:
-            running.start(host, port, deliver=False)
+        with told_to_stop() as stopped, listening_sandbox(host, port, state) as running:
+            running.courier.chaos = chosen
             secret = _configured_secret()
             if webhook is not None:
                 used = running.register_webhook(webhook, secret=secret)
                 if secret is None:
                     click.echo(_UNSIGNED.format(secret=used), err=True)
             click.echo(_introduction(running, state, webhook, chaos))
-            _run(running, stopped)
+            with delivering(running):
+                stopped.wait()
+            click.echo("Stopped.")
     except ApiError as error:
         raise click.BadParameter(error.message, param_hint="--webhook") from None
+
+
+@contextmanager
+def listening_sandbox(host: str, port: int, state: Path | None) -> Iterator[Sandbox]:
+    """Give a sandbox that answers and doesn't deliver yet; stop it at the end.
+
+    :raises click.ClickException: the address or the file can't be used.
+    """
+    from ..sandbox import AddressUnusable, Sandbox, StateFileUnusable
+
+    try:
+        made = Sandbox(state=state, settle_after_seconds=_BANKS_TAKE_SECONDS)
+        with made as running:
+            yield running.start(host, port, deliver=False)
     except (AddressUnusable, StateFileUnusable) as error:
         raise click.ClickException(str(error)) from None
 
 
-def _refuse_live_keys() -> None:
+@contextmanager
+def delivering(running: Sandbox) -> Iterator[None]:
+    """Have it deliver from now on, and show each delivery on the terminal meanwhile."""
+    logger = logging.getLogger("flask_stripe_credits.sandbox")
+    handler = _EchoHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    running.courier.start()
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def refuse_live_keys() -> None:
+    """Refuse to go on beside a live key.
+
+    :raises click.ClickException: naming the key.
+    """
     for key in _KEYS:
         for value in (current_app.config.get(key), os.environ.get(key)):
             if isinstance(value, str) and _LIVE_KEY.match(value):
@@ -121,17 +155,3 @@ class _EchoHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(self.format(record))
-
-
-def _run(running: Sandbox, stopped: threading.Event) -> None:
-    logger = logging.getLogger("flask_stripe_credits.sandbox")
-    handler = _EchoHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    running.courier.start()
-    try:
-        stopped.wait()
-    finally:
-        logger.removeHandler(handler)
-    click.echo("Stopped.")

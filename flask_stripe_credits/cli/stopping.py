@@ -10,13 +10,17 @@ from contextlib import contextmanager
 
 @contextmanager
 def told_to_stop() -> Iterator[threading.Event]:
-    """Give what Ctrl-C and SIGTERM set meanwhile."""
+    """Give what Ctrl-C, SIGTERM and the end of the terminal set meanwhile."""
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         # Nobody sends signals here; whoever started us in a thread ends us.
         yield stopped
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        # Ignored, it stays so: that is what `nohup` does.
+        numbers.append(hangup)
     before = [signal.signal(number, lambda *_: stopped.set()) for number in numbers]
     try:
         yield stopped

@@ -24,8 +24,14 @@ def return_addresses(settings: Settings) -> tuple[str, str]:
 
 
 def _absolute(url: str | None, settings: Settings) -> str | None:
-    """Complete a path on the developer's own machine, where nobody has set a base URL yet."""
+    """Complete a path on the developer's own machine, under the name that the buyer calls it by.
+
+    There nobody may have set a base URL yet, and a session of ``localhost`` isn't one of
+    ``127.0.0.1``.
+    """
     here = origin_of(request.host_url)
-    if url is None or settings.base_url is not None or not url.startswith("/") or here is None:
+    if url is None or not url.startswith("/") or here is None:
         return url
-    return here + request.script_root + url if urlsplit(here).hostname in LOOPBACK_HOSTS else url
+    listed = settings.base_url is None or here in settings.allowed_redirect_origins
+    own = urlsplit(here).hostname in LOOPBACK_HOSTS
+    return here + request.script_root + url if listed and own else url

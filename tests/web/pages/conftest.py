@@ -27,10 +27,11 @@ class Buyer:
     """A browser without scripts: it keeps cookies and sends forms as the page has them."""
 
     client: FlaskClient
+    address: str = "http://localhost"
 
     def get(self, path: str = "", status: int = 200) -> str:
         """Return the text of a page of ours."""
-        answer = self.client.get(PAGES + path)
+        answer = self.client.get(PAGES + path, base_url=self.address)
         assert answer.status_code == status, answer.text
         return answer.text
 
@@ -47,7 +48,7 @@ class Buyer:
         return self.send(self.form(package_code) | changes)
 
     def send(self, form: dict[str, str], **headers: str) -> TestResponse:
-        return self.client.post(f"{PAGES}/buy", data=form, headers=headers)
+        return self.client.post(f"{PAGES}/buy", data=form, headers=headers, base_url=self.address)
 
 
 @pytest.fixture
@@ -79,8 +80,8 @@ def small_pages(open_shop: OpenShop) -> Host:
     return open_shop()
 
 
-def buyer_of(host: Host) -> Buyer:
-    return Buyer(host.client)
+def buyer_of(host: Host, address: str = "http://localhost") -> Buyer:
+    return Buyer(host.client, address)
 
 
 def set_package(host: Host, code: str, **values: Any) -> None:

@@ -16,6 +16,9 @@ from tests.hosts import Host
 from tests.stripe_stub import CREATE
 from tests.web.pages.conftest import PAGES, OpenShop, buyer_of, set_package, titled, words
 
+LOOPBACK = "http://127.0.0.1:5000"
+LOCALHOST = "http://localhost:5000"
+
 
 def package(code: str, credits: int, unit_amount: int, **more: Any) -> dict[str, Any]:
     usual = {
@@ -291,6 +294,28 @@ class TestButton:
         (bought,) = host.purchases()
         session = stripe.session(bought["stripe_checkout_session_id"])
         assert session["success_url"].startswith(f"https://shop.example.com{PAGES}/purchases/")
+
+    @pytest.mark.parametrize(
+        ("listed", "asked", "back"),
+        [
+            (f"{LOOPBACK} {LOCALHOST}", LOCALHOST, LOCALHOST),
+            (f"{LOOPBACK} {LOCALHOST}", LOOPBACK, LOOPBACK),
+            (f"{LOOPBACK} {LOCALHOST}", "http://localhost:6000", LOOPBACK),
+            (f"{LOOPBACK} https://shop.example.com", "https://shop.example.com", LOOPBACK),
+            ("", LOCALHOST, LOOPBACK),
+        ],
+    )
+    def test_on_ones_own_machine_it_is_the_name_that_the_buyer_uses_if_it_is_listed(
+        self, open_shop: OpenShop, stripe: Sandbox, listed: str, asked: str, back: str
+    ) -> None:
+        """Where somebody is signed in on localhost, nobody is on 127.0.0.1."""
+        host = open_shop(
+            STRIPE_CREDITS_BASE_URL=LOOPBACK, STRIPE_CREDITS_ALLOWED_REDIRECT_ORIGINS=listed
+        )
+        assert buyer_of(host, asked).press().status_code == 303
+        (bought,) = host.purchases()
+        session = stripe.session(bought["stripe_checkout_session_id"])
+        assert session["success_url"].startswith(f"{back}{PAGES}/purchases/")
 
     def test_a_host_of_its_own_return_page_keeps_it(
         self, open_shop: OpenShop, stripe: Sandbox
