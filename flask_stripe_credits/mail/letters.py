@@ -37,8 +37,13 @@ class Letter:
     """A mail that is ready to be sent, of plain values: fit for a task queue.
 
     :ivar kind: ``purchase``, ``refund``, ``dispute``, ``restored``, ``corrected`` or ``failed``.
-    :ivar to: one address.
+    :ivar purchase_id: 36 characters.
+    :ivar user_id: whose purchase it is.
     :ivar message_id: the same at every try, so that a repeated one can be told.
+    :ivar to: one address.
+    :ivar subject: one line.
+    :ivar text: all of it as plain text.
+    :ivar html: the same as HTML.
     """
 
     kind: str

@@ -6,7 +6,9 @@ import inspect
 import re
 import tomllib
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import Field, fields
+from enum import StrEnum
+from typing import Any, get_type_hints
 
 import click
 import pytest
@@ -16,13 +18,23 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.dialects import postgresql
 
-from flask_stripe_credits import StripeCredits, errors, signals
+from flask_stripe_credits import (
+    GrantSnapshot,
+    PurchaseSnapshot,
+    StripeCredits,
+    errors,
+    mail,
+    signals,
+    testing,
+)
 from flask_stripe_credits.catalog.changes import Kind
 from flask_stripe_credits.catalog.rules import FIELDS
-from flask_stripe_credits.config import read_settings
+from flask_stripe_credits.config import Settings, read_settings
 from flask_stripe_credits.doctor import CHECKS
 from flask_stripe_credits.facts import Verdict
 from flask_stripe_credits.models import Models, build_models
+from flask_stripe_credits.sandbox import Chaos
+from flask_stripe_credits.testing import fixtures as testing_fixtures
 from flask_stripe_credits.web import administrators, problems, protection, schemas
 from flask_stripe_credits.web.admin import schemas as admin_schemas
 from flask_stripe_credits.web.figures_schema import FiguresSchema
@@ -109,6 +121,19 @@ def test_documented_limits_of_numbers_are_the_limits() -> None:
     assert checked == 4
 
 
+def test_every_choice_of_a_setting_is_documented() -> None:
+    chosen = {one.name: kind for one in fields(Settings) if (kind := _choices(one)) is not None}
+    page = settings_on_the_page()
+    assert set(chosen) == {"delivery", "log_format"}
+    for name, kind in chosen.items():
+        assert codes(page[f"STRIPE_CREDITS_{name.upper()}"]["type"]) == list(kind)
+
+
+def _choices(field: Field[Any]) -> type[StrEnum] | None:
+    kind = get_type_hints(Settings).get(field.name)
+    return kind if inspect.isclass(kind) and issubclass(kind, StrEnum) else None
+
+
 def commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[str, click.Command]]:
     yield " ".join(path), command
     if isinstance(command, click.Group):
@@ -140,6 +165,8 @@ def test_every_command_and_option_is_documented(documented_app: Flask) -> None:
                 options = [*parameter.opts, *parameter.secondary_opts]
                 assert set(options) <= set(codes(text)), (path, options)
                 default = parameter.default if not getattr(parameter, "is_flag", False) else None
+            if isinstance(parameter.type, click.Choice):
+                assert set(parameter.type.choices) <= set(codes(text)), (path, parameter.name)
             if isinstance(default, (str, int)):
                 assert f"`{default}`" in text, (path, parameter.name, default)
         documented = {code for code in codes(text) if re.fullmatch(r"--[a-z-]+", code)}
@@ -227,6 +254,26 @@ def test_every_route_is_documented(documented_app: Flask) -> None:
         if re.match(r"(GET|POST|PUT|PATCH|DELETE) /", heading)
     }
     assert documented == routes
+
+
+def test_every_page_is_documented() -> None:
+    app = Flask("pages")
+    app.config |= {
+        "SQLALCHEMY_DATABASE_URI": "sqlite://",
+        "SECRET_KEY": "only for tests",
+        "STRIPE_CREDITS_PAGES": "/credits",
+    }
+    StripeCredits(app, SQLAlchemy(app))
+    pages = {
+        (method, re.sub(r"<\w+:", "<", rule.rule.removeprefix("/credits")) or "/")
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith("stripe_credits_pages.")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    (rows,) = tables(sections("reference/http-api.md")["The pages"])
+    assert pages == {
+        (method, path.strip("`")) for methods, path, _ in rows[1:] for method in codes(methods)
+    }
 
 
 @pytest.mark.parametrize(
@@ -342,6 +389,31 @@ def test_every_public_name_is_on_the_python_page() -> None:
     members = re.search(r":members: (init_app.*)", page)
     assert members is not None
     assert set(members[1].split(", ")) == decorators
+
+
+# What the page shows by its docstring alone: every field has to have its line there.
+VALUES = (PurchaseSnapshot, GrantSnapshot, mail.Letter, testing.Delivered, Chaos)
+
+
+@pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)
+def test_every_field_of_a_value_is_described(kind: Any) -> None:
+    described = re.findall(r":ivar (\w+):", kind.__doc__)
+    assert described == [field.name for field in fields(kind)]
+    assert f"{kind.__name__}\n" in read("reference/python-api.md")
+
+
+def test_every_name_for_mail_and_for_tests_is_on_the_python_page() -> None:
+    page = read("reference/python-api.md")
+    named = set(re.findall(r"^\.\. auto\w+:: flask_stripe_credits\.(\S+)$", page, re.MULTILINE))
+    # `install` is what init_app calls.
+    assert {f"mail.{name}" for name in mail.__all__} - {"mail.install"} <= named
+    assert {f"testing.{name}" for name in testing.__all__} <= named
+    plugins = {
+        name
+        for name, value in vars(testing_fixtures).items()
+        if type(value).__name__ == "FixtureFunctionDefinition"
+    }
+    assert plugins and plugins <= set(codes(sections("reference/python-api.md")["Testing"]))
 
 
 def test_every_action_of_the_audit_log_is_documented() -> None:
