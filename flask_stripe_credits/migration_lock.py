@@ -24,7 +24,9 @@ def migration_lock(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Yield a connection once no other process holds this lock; wait for as long as it takes.
 
     On PostgreSQL it isn't in a transaction yet. On SQLite it is in one that holds the write lock:
-    it is committed at the end, or rolled back if the block raises.
+    it is committed at the end, or rolled back if the block raises. Foreign keys aren't enforced in
+    it: a revision that makes a table anew would delete, or unlink, what refers to its rows
+    (https://www.sqlite.org/lang_altertable.html#otheralter).
 
     :raises MigrationRefused: when the database is neither PostgreSQL nor SQLite.
     """
@@ -62,7 +64,10 @@ def _lock_sqlite(connection: sa.Connection) -> Iterator[None]:
     # The driver's own transactions begin too late: after the first write, and never before DDL.
     connection.execution_options(isolation_level="AUTOCOMMIT")
     patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+    enforced = connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one()
     connection.exec_driver_sql(f"PRAGMA busy_timeout = {_SQLITE_BUSY_MILLISECONDS}")
+    # Within a transaction this would do nothing.
+    connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
     connection.commit()
     try:
         _begin_immediately(connection)
@@ -74,6 +79,7 @@ def _lock_sqlite(connection: sa.Connection) -> Iterator[None]:
         connection.commit()
     finally:
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience}")
+        connection.exec_driver_sql(f"PRAGMA foreign_keys = {enforced}")
         connection.commit()
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from werkzeug.test import TestResponse
 
 from flask_stripe_credits import GrantSnapshot, StripeCredits
+from flask_stripe_credits.models import CreditPurchaseMixin
 from flask_stripe_credits.state import AppState, state_of
 from flask_stripe_credits.testing import assert_invariants
 
@@ -161,6 +162,7 @@ def make_host(
     tables: bool = True,
     before_init: Callable[[Host], object] | None = None,
     metrics_registry: Any = None,
+    purchase_class: type[CreditPurchaseMixin] = CreditPurchaseMixin,
     **config: Any,
 ) -> Host:
     """Build a host on an empty database, with tables (unless told not to) and without packages.
@@ -170,13 +172,14 @@ def make_host(
     :param session_options: for the host's Flask-SQLAlchemy.
     :param before_init: called before the extension is initialised.
     :param metrics_registry: where its metrics are; None for the one of the whole process.
+    :param purchase_class: its model of a purchase.
     """
 
     class Base(DeclarativeBase):
         pass
 
     db = SQLAlchemy(model_class=Base, session_options=session_options)
-    credits = StripeCredits(db=db, metrics_registry=metrics_registry)
+    credits = StripeCredits(db=db, metrics_registry=metrics_registry, purchase_class=purchase_class)
 
     class LedgerEntry(db.Model):  # type: ignore[name-defined, misc]
         id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)

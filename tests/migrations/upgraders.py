@@ -23,10 +23,10 @@ class Upgrader:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def ask(self, url: str) -> None:
+    def ask(self, url: str, revision: str = "head") -> None:
         """Have the database at ``url`` upgraded, without waiting for it."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{url}\n")
+        self._process.stdin.write(json.dumps([url, revision]) + "\n")
         self._process.stdin.flush()
 
     def answer(self) -> dict[str, Any]:
@@ -39,14 +39,16 @@ class Upgrader:
 
 
 @contextmanager
-def upgraders(count: int, python: str | Path = sys.executable) -> Iterator[list[Upgrader]]:
+def upgraders(
+    count: int, python: str | Path = sys.executable, *arguments: str | Path
+) -> Iterator[list[Upgrader]]:
     """Start ``count`` processes and wait until all have imported what they need."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with ExitStack() as stack:
         started = []
         for _ in range(count):
             process = subprocess.Popen(
-                [python, str(SCRIPT)],
+                [python, str(SCRIPT), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,
@@ -58,12 +60,14 @@ def upgraders(count: int, python: str | Path = sys.executable) -> Iterator[list[
         yield started
 
 
-def upgrade_at_once(processes: Sequence[Upgrader], url: str) -> None:
+def upgrade_at_once(
+    processes: Sequence[Upgrader], url: str, revision: str = "head", applied: str = APPLIED
+) -> None:
     """Upgrade one database in all ``processes``: all succeed and one of them did it."""
     for upgrader in processes:
-        upgrader.ask(url)
+        upgrader.ask(url, revision)
     answers = [upgrader.answer() for upgrader in processes]
     assert Counter((answer["exit_code"], answer["output"]) for answer in answers) == {
-        (0, APPLIED): 1,
+        (0, applied): 1,
         (0, "Nothing to do: the credit tables are at that revision already\n"): len(processes) - 1,
     }
