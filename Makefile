@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOCK := .ci/requirements.lock
 READY := $(VENV)/.installed
 DEMO_READY := $(VENV)/.demo-installed
 # Two workers a core, since the tests wait about half of their time: for processes, disks, locks.
@@ -18,7 +19,7 @@ COVERAGE := $(if $(COV),--cov --cov-report=term-missing:skip-covered)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-fast test-lowest test-outside soak bench check format format-check lint types layers spelling docs catalogue drawings translations screenshots wheel clean
+.PHONY: help demo install lock test test-fast test-lowest test-outside soak bench check format format-check lint types layers spelling docs catalogue drawings translations screenshots wheel clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +27,12 @@ help: ## Show what there is
 demo: $(DEMO_READY) ## Start the example app and the sandbox (PORT=5000 SANDBOX_PORT=5001)
 	@$(BIN)/python -m example_app.demo
 
-install: $(READY) ## Make .venv with everything for working on the package
+install: $(READY) ## Make .venv with everything for working on the package, as locked
+
+lock: $(READY) ## Write .ci/requirements.lock for pyproject.toml (UPGRADE=1 takes all new versions)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) \
+	  --group dev --output-file $(LOCK) pyproject.toml
 
 test: $(READY) ## Run the whole suite on all cores (COV=1 measures coverage)
 	$(PYTEST) $(COVERAGE) $(PYTEST_ARGS)
@@ -85,7 +91,7 @@ screenshots: $(READY) ## Take the pictures in docs/how-to/pictures anew (needs C
 	$(BIN)/python -m tests.screenshots
 
 wheel: $(READY) ## Build the wheel and the source archive into dist/
-	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m build --no-isolation --outdir dist
 
 clean: ## Remove everything that was built, and .venv (the demo's data in .demo stays)
 	rm -rf $(VENV) $(LOWEST) build dist docs/_build .coverage .hypothesis .import_linter_cache \
@@ -98,12 +104,13 @@ $(BIN)/python:
 	  echo "Name another one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-# Dependency groups are read by pip 25.1 and newer; a fresh Python may bring an older one.
-$(READY): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+# The locked files and no others, whatever the index says today.
+$(READY): pyproject.toml $(LOCK) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --no-compile --require-hashes --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY) $(DEMO_READY)
 
+# Dependency groups are read by pip 25.1 and newer; a fresh Python may bring an older one.
 $(LOWEST_READY): pyproject.toml tests/lowest_versions.py
 	$(PYTHON) -m venv $(LOWEST)
 	$(PYTHON) tests/lowest_versions.py >$(LOWEST)/constraints.txt
