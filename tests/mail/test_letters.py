@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask_babel import Babel
 
 from flask_stripe_credits.mail.letters import Kind, Letter, is_address, kind_of
@@ -49,6 +51,26 @@ def test_a_purchase_is_confirmed_with_its_details(mailer: Host, mail_server: Mai
     assert "Your balance: 1,000 credits\n" in text
     assert "<strong>1,000 credits</strong>" in html
     mailer.assert_exact()
+
+
+def test_the_address_is_neither_kept_nor_logged(
+    mailer: Host, mail_server: MailServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    paid_purchase(mailer)
+    (message,) = sent(mailer, mail_server)
+    assert message["To"] == "alice@users.test"
+    # The server's own log names whom it serves.
+    ours = [record.getMessage() for record in caplog.records if "mail.log" not in record.name]
+    assert "users.test" not in "\n".join(ours)
+    stored = [host_rows(mailer, table) for table in mailer.db.metadata.sorted_tables]
+    assert any(stored)
+    assert "users.test" not in str(stored)
+
+
+def host_rows(host: Host, table: sa.Table) -> list[Any]:
+    with host.app.app_context(), host.db.engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.select(table))]
 
 
 def test_A01_one_grant_is_one_mail_however_often_the_event_comes(
