@@ -8,13 +8,15 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from ..postgres_keeper import Server
+from .processes import children
 
+TITLES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 # The tests' server is careless with its disk; a real one writes its log before it says yes.
 _CAREFUL = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "autovacuum": "on"}
 
@@ -41,6 +43,13 @@ class Databases:
             connection.exec_driver_sql(f"CREATE DATABASE bench_{number}")
         engine.dispose()
         return self._server.url.replace("/postgres?", f"/bench_{number}?")
+
+    def processes(self) -> Sequence[int]:
+        """The server's processes, the one that started the others first; none for SQLite."""
+        if self._server is None:
+            return []
+        first = int((self._server.data / "postmaster.pid").read_text().split()[0])
+        return [first, *children(first)]
 
     def version(self) -> str:
         engine = sa.create_engine(self.create())

@@ -10,6 +10,7 @@ import gc
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -93,10 +94,15 @@ class Measured:
         return statistics.median(self.seconds[name]) * 1000
 
     def ratio(self, name: str, reference: str) -> str:
-        """The median of the rounds' ratios, with the smallest and the largest of them."""
+        """The rounds' ratios, as :func:`spread` writes them."""
         pairs = zip(self.seconds[name], self.seconds[reference], strict=True)
-        ratios = sorted(ours / theirs for ours, theirs in pairs)
-        return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        return spread(ours / theirs for ours, theirs in pairs)
+
+
+def spread(ratios: Iterable[float]) -> str:
+    """The median, with the smallest and the largest."""
+    found = sorted(ratios)
+    return f"{statistics.median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
 
 
 def measure(contestants: Iterable[Contestant], *, rounds: int, batch: int) -> Measured:
@@ -132,14 +138,20 @@ def _one_batch(one: Contestant, batch: int) -> float:
 
 def python_calls(one: Contestant) -> int:
     """How many Python functions one request calls: the same number at every run."""
+    return calls_by_module(one).total()
+
+
+def calls_by_module(one: Contestant) -> Counter[str]:
+    """How many functions of each module one request calls."""
     for request in one.requests(3):
         send(one.app, request.environ())
     (request,) = one.requests(1)
-    environ, calls = request.environ(), 0
+    environ = request.environ()
+    calls: Counter[str] = Counter()
 
     def count(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal calls
-        calls += event == "call"
+        if event == "call":
+            calls[frame.f_globals.get("__name__", "")] += 1
 
     sys.setprofile(count)
     try:

@@ -1,4 +1,4 @@
-"""The page of figures: a markdown table for each bar, with what it was measured on."""
+"""The page of figures: each part stands between marks of its own, and is written alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/explanation/performance.md"
-_BEGIN, _END = "<!-- figures: written by `make bench` -->", "<!-- end of figures -->"
 _PACKAGES = "flask sqlalchemy flask-sqlalchemy marshmallow psycopg stripe gunicorn".split()
 
 
@@ -28,9 +27,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def write(figures: str) -> None:
-    """Put the figures in their place on the page; the words around them stay."""
-    page = PAGE.read_text()
-    before, _, rest = page.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    PAGE.write_text(f"{before}{_BEGIN}\n\n{figures}\n\n{_END}{after}")
+def write(part: str, figures: str, page: Path = PAGE) -> None:
+    """Put the figures of one part in their place on the page; all else stays.
+
+    :raises ValueError: the page has no such place.
+    """
+    begin, end = f"<!-- {part}: written by make bench -->", f"<!-- end of {part} -->"
+    text = page.read_text()
+    before, begins, rest = text.partition(begin)
+    _, ends, after = rest.partition(end)
+    if not begins or not ends:
+        raise ValueError(f"{page} has no {begin} … {end}")
+    page.write_text(f"{before}{begin}\n\n{figures}\n\n{end}{after}")

@@ -117,9 +117,10 @@ def _add(grant: GrantSnapshot, session: Session) -> None:
 
 class ByHand(Shop):
     name, path, ledger = "reference", "/webhook", "ledger_entry"
+    reference_class = Reference
 
     def __init__(self, database_url: str, secret: str) -> None:
-        self.reference = Reference(database_url, secret)
+        self.reference = self.reference_class(database_url, secret)
         self.app = self.reference.app
         with self.app.app_context():
             self.engine = self.reference.db.engine

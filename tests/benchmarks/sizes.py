@@ -1,0 +1,26 @@
+"""How much is measured: enough for a figure, or just enough to see that a benchmark works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    """Numbers of repetitions.
+
+    :ivar rounds, batch: of contestants in one process, and requests in each round.
+    :ivar runs, requests: of servers, each with processes of its own; and requests in each run.
+    :ivar samples: deliveries whose CPU time is told apart by package.
+    :ivar starts: of fresh processes.
+    """
+
+    rounds: int = 15
+    batch: int = 60
+    runs: int = 3
+    requests: int = 1_200
+    samples: int = 2_000
+    starts: int = 15
+
+
+SMALL = Size(rounds=1, batch=4, runs=1, requests=24, samples=40, starts=1)
