@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -154,6 +155,27 @@ class Host:
         return self.post_event(self.paid_event(purchase, **overrides))
 
 
+@functools.cache
+def _shared_db() -> tuple[SQLAlchemy, Any]:
+    """What most hosts have in common, as the modules of a host are imported once: mapping the
+    tables took longer than all else that most tests do."""
+    return _new_db()
+
+
+def _new_db(session_options: dict[str, Any] | None = None) -> tuple[SQLAlchemy, Any]:
+    class Base(DeclarativeBase):
+        pass
+
+    db = SQLAlchemy(model_class=Base, session_options=session_options)
+
+    class LedgerEntry(db.Model):  # type: ignore[name-defined, misc]
+        id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+        user_id: Mapped[str] = mapped_column(sa.String(255))
+        credits: Mapped[int] = mapped_column(sa.BigInteger)
+
+    return db, LedgerEntry
+
+
 def make_host(
     database_url: str,
     *,
@@ -167,6 +189,9 @@ def make_host(
 ) -> Host:
     """Build a host on an empty database, with tables (unless told not to) and without packages.
 
+    Hosts share their models, as the apps of one process do; one with options of its own for the
+    sessions, or with a model of its own, shares nothing. Who adds a table to ``db`` needs another.
+
     :param receiver: True books every grant in the ledger, False connects nothing, a function is
         connected with ``on_grant`` instead.
     :param session_options: for the host's Flask-SQLAlchemy.
@@ -174,18 +199,9 @@ def make_host(
     :param metrics_registry: where its metrics are; None for the one of the whole process.
     :param purchase_class: its model of a purchase.
     """
-
-    class Base(DeclarativeBase):
-        pass
-
-    db = SQLAlchemy(model_class=Base, session_options=session_options)
+    own = session_options is not None or purchase_class is not CreditPurchaseMixin
+    db, LedgerEntry = _new_db(session_options) if own else _shared_db()
     credits = StripeCredits(db=db, metrics_registry=metrics_registry, purchase_class=purchase_class)
-
-    class LedgerEntry(db.Model):  # type: ignore[name-defined, misc]
-        id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
-        user_id: Mapped[str] = mapped_column(sa.String(255))
-        credits: Mapped[int] = mapped_column(sa.BigInteger)
-
     secret = new_secret()
     app = Flask("host")
     app.config |= {
