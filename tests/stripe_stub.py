@@ -103,12 +103,24 @@ def stripe(_running_sandbox: Sandbox) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have what waits for Stripe in production wait for next to nothing."""
-    monkeypatch.setattr(limits, "CONNECT_TIMEOUT_SECONDS", 1.0)
-    monkeypatch.setattr(limits, "READ_TIMEOUT_SECONDS", 0.4)
-    monkeypatch.setattr(limits, "IMPATIENT_TIMEOUT_SECONDS", 0.6)
+    """Ask Stripe again at once, and wait for an answer for as long as a busy machine takes."""
+    monkeypatch.setattr(limits, "CONNECT_TIMEOUT_SECONDS", 20.0)
+    monkeypatch.setattr(limits, "READ_TIMEOUT_SECONDS", 20.0)
+    monkeypatch.setattr(limits, "IMPATIENT_TIMEOUT_SECONDS", 60.0)
     monkeypatch.setattr(limits, "FIRST_PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(stripe_library, "api_key", None)
+
+
+@pytest.fixture
+def give_up_soon(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """A function after which no answer of Stripe is waited for for long: for those that hang."""
+
+    def shorten() -> None:
+        monkeypatch.setattr(limits, "CONNECT_TIMEOUT_SECONDS", 1.0)
+        monkeypatch.setattr(limits, "READ_TIMEOUT_SECONDS", 0.4)
+        monkeypatch.setattr(limits, "IMPATIENT_TIMEOUT_SECONDS", 0.6)
+
+    return shorten
 
 
 NewShop = Callable[..., Host]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -116,13 +117,18 @@ def test_stripe_is_asked_at_most_once_in_five_seconds_across_workers(
 
 
 def test_impatience_asks_once_and_not_for_long(
-    shop: Host, stripe: Sandbox, new_shop: NewShop, stub: StripeStub
+    shop: Host,
+    stripe: Sandbox,
+    new_shop: NewShop,
+    stub: StripeStub,
+    give_up_soon: Callable[[], None],
 ) -> None:
     purchase = buy(shop)
-    stripe.faults.next("GET /v1/checkout/sessions/*", hang_seconds=20)
+    stripe.faults.next("GET /v1/checkout/sessions/*", hang_seconds=60)
+    give_up_soon()
     started = time.monotonic()
     assert settle(shop, purchase) is False
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 30
     host = new_shop(STRIPE_CREDITS_API_BASE=stub.url)
     stub.answer({"error": {"type": "api_error"}}, 500)
     assert settle(host, host.add_purchase()) is False

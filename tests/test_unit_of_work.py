@@ -79,7 +79,7 @@ class TestRetries:
                 )
                 if name == first and not both_hold_one.broken:
                     try:
-                        both_hold_one.wait(5)
+                        both_hold_one.wait(30)
                     except threading.BrokenBarrierError:
                         continue
                     both_hold_one.abort()
@@ -140,8 +140,8 @@ class TestRetries:
         with _holding(host, "UPDATE credit_purchases SET updated_at = now()", commit=True):
             thread = threading.Thread(target=lambda: answers.append(host.pay(purchase)))
             thread.start()
-            assert seen.wait(10)
-        thread.join(10)
+            assert seen.wait(30)
+        thread.join(30)
         assert [answer.status_code for answer in answers] == [200]
         assert "transaction tried again after" in caplog.text
         assert host.ledger() == [1000]

@@ -18,7 +18,7 @@ import pytest
 from .pages import Block, blocks
 
 PAGE = "tutorial/first-purchase.md"
-READY_SECONDS = 20
+READY_SECONDS = 60
 
 needs_shell = pytest.mark.skipif(
     shutil.which("bash") is None or shutil.which("curl") is None,

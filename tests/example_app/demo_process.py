@@ -100,14 +100,14 @@ class DemoProcess:
         query = "SELECT status FROM credit_purchases WHERE user_id = ? ORDER BY created_at"
         return [status for (status,) in self._rows(query, user_id)]
 
-    def wait_for_status(self, purchase_id: str, status: str, seconds: float = 15) -> None:
+    def wait_for_status(self, purchase_id: str, status: str, seconds: float = 60) -> None:
         """Wait until the webhook has brought a purchase to ``status``."""
         query = "SELECT status FROM credit_purchases WHERE id = ?"
         key = uuid.UUID(purchase_id).hex
         self._wait_until(lambda: self._rows(query, key) == [(status,)], seconds)
 
     def wait_for_ledger(
-        self, user_id: str, entries: list[tuple[int, str]], seconds: float = 15
+        self, user_id: str, entries: list[tuple[int, str]], seconds: float = 60
     ) -> None:
         """Wait until the webhook has brought a user's ledger to ``entries``."""
         self._wait_until(lambda: self.ledger(user_id) == entries, seconds)
@@ -130,7 +130,7 @@ class DemoProcess:
             f"{self.url}/api/v1/credits/balance",
             headers={"Authorization": f"Bearer demo-{user_id}"},
         )
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=30) as response:
             answer = json.load(response)
         assert answer["user_id"] == user_id
         assert answer["balance"] == sum(credits for credits, _ in self.ledger(user_id))

@@ -20,7 +20,7 @@ def call(
     headers = {"Authorization": f"Bearer {token}", "Content-Type": content_type}
     request = urllib.request.Request(url, data=body, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=15) as response:
+        with urllib.request.urlopen(request, timeout=30) as response:
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         with error:

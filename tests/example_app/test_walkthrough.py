@@ -169,7 +169,7 @@ def completed_events(demo: DemoProcess) -> list[dict[str, Any]]:
         f"{demo.sandbox_url}/v1/events?type=checkout.session.completed&limit=100",
         headers={"Authorization": f"Bearer {demo.secrets['STRIPE_SECRET_KEY']}"},
     )
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=30) as response:
         events: list[dict[str, Any]] = json.load(response)["data"]
     return events
 
@@ -187,7 +187,7 @@ def deliver(demo: DemoProcess, event: dict[str, Any]) -> int:
             "Stripe-Signature": f"t={now},v1={signature}",
         },
     )
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=30) as response:
         status: int = response.status
     return status
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -87,16 +88,18 @@ def _assert_one_each(shop: Host, stripe: Sandbox, purchases: int) -> None:
 
 
 def test_D01_D02_D03_every_purchase_is_opened_paid_and_granted_once(
-    shop: Host, stripe: Sandbox
+    shop: Host, stripe: Sandbox, give_up_soon: Callable[[], None]
 ) -> None:
+    give_up_soon()
     assert _storm(shop, stripe, 8) > 0
     _assert_one_each(shop, stripe, 8)
 
 
 @pytest.mark.soak
 def test_D01_D02_D03_hundreds_of_purchases_in_a_storm(
-    shop: Host, stripe: Sandbox, figures: Figures
+    shop: Host, stripe: Sandbox, give_up_soon: Callable[[], None], figures: Figures
 ) -> None:
+    give_up_soon()
     purchases = scaled(300)
     refused = _storm(shop, stripe, purchases)
     _assert_one_each(shop, stripe, purchases)

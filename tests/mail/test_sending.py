@@ -221,22 +221,22 @@ def test_nothing_runs_when_nothing_waits() -> None:
     assert postman.wait(0)
     for _ in range(3):
         assert postman.take(LETTER)
-        assert postman.wait(5)
+        assert postman.wait(30)
     assert carried == [LETTER] * 3
     assert not any(thread.name == "credits mail" for thread in threading.enumerate())
 
 
 def test_too_many_letters_are_refused_at_once() -> None:
     gate = threading.Event()
-    postman = Postman(lambda letter: gate.wait(5) and None, most_waiting=2)
+    postman = Postman(lambda letter: gate.wait(30) and None, most_waiting=2)
     taken = [postman.take(LETTER) for _ in range(10)]
     assert taken.count(True) in (2, 3), "one may be on its way"
     assert taken[-1] is False
     assert not postman.finish(0.01)
     gate.set()
-    assert postman.finish(5)
+    assert postman.finish(30)
     assert postman.take(LETTER)
-    assert postman.wait(5)
+    assert postman.wait(30)
 
 
 def test_what_is_too_much_is_logged(

@@ -60,7 +60,7 @@ def metered(new_database: Callable[[str], str], new_metered: NewMetered) -> Host
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.02)

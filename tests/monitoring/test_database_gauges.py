@@ -195,20 +195,20 @@ def test_a_database_that_hangs_is_waited_for_once_and_not_for_long(
     meter: Meter,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(database_gauges, "ANSWER_SECONDS", 0.4)
+    monkeypatch.setattr(database_gauges, "ANSWER_SECONDS", 3.0)
     with freezer(postgres_database_url) as (database, url):
         host = new_metered(url)
         assert meter("database_up") == 1
         database.flows.clear()
         started = time.monotonic()
         assert meter("database_up") == 0
-        assert 0.3 < time.monotonic() - started < 2
+        assert 2.9 < time.monotonic() - started < 30
         # The first question still hangs: nobody adds another.
         threads = threading.active_count()
         started = time.monotonic()
         for _ in range(20):
             assert meter("database_up") == 0
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 20
         assert threading.active_count() == threads
         database.flows.set()
         wait_until(lambda: meter("database_up") == 1)

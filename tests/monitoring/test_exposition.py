@@ -215,5 +215,5 @@ def test_under_gunicorn_the_sums_are_those_of_all_workers(
     wait_until(lambda: not gone.is_running() and len(two_workers.workers) == 2)
     started = time.monotonic()
     assert value(two_workers.scrape(), "purchases_completed_total", by="webhook") == 12
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert len(postgres_host.grants()) == 12

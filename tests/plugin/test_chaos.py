@@ -132,7 +132,7 @@ class Recorder:
         self._all_here = threading.Barrier(self.together)
 
     def send(self, request: WebhookRequest, timeout_seconds: float) -> WebhookAnswer:
-        self._all_here.wait(5)
+        self._all_here.wait(30)
         self.bodies.append(json.loads(request.body))
         return WebhookAnswer(200)
 

@@ -47,7 +47,7 @@ class Tab:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.answer = requests.get(url, timeout=15, allow_redirects=False)
+        self.answer = requests.get(url, timeout=30, allow_redirects=False)
 
     @property
     def text(self) -> str:
@@ -57,7 +57,7 @@ class Tab:
         token = re.search(r'name="token" value="([^"]+)"', self.answer.text)
         data = {"token": token[1] if token else "", **fields}
         url = self.url + path
-        self.answer = requests.post(url, data=data, timeout=15, allow_redirects=False)
+        self.answer = requests.post(url, data=data, timeout=30, allow_redirects=False)
         return self.answer
 
 

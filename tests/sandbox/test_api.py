@@ -21,7 +21,7 @@ def call(sandbox: Sandbox, path: str = "/v1/products", **options: Any) -> reques
     headers = {"Authorization": f"Bearer {new_key()}"} | options.pop("headers", {})
     method = "POST" if "data" in options else "GET"
     url = sandbox.url + path
-    return requests.request(method, url, headers=headers, timeout=5, **options)
+    return requests.request(method, url, headers=headers, timeout=30, **options)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_an_error_of_the_work_is_kept_under_the_key_but_not_one_of_the_parameter
 
 
 def test_a_key_in_flight_is_a_conflict(sandbox: Sandbox) -> None:
-    sandbox.faults.next("POST /v1/products", hang_seconds=5)
+    sandbox.faults.next("POST /v1/products", hang_seconds=60)
     answers: list[requests.Response] = []
 
     def create() -> requests.Response:

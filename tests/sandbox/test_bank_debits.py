@@ -205,7 +205,7 @@ def test_only_test_accounts_become_payment_methods(
         f"{sandbox.url}/v1/payment_methods",
         data=params,
         headers={"Authorization": f"Bearer {new_key()}"},
-        timeout=5,
+        timeout=30,
     )
     assert answer.json().get("error", {}).get("code") == code
     assert len(sandbox.objects("payment_method")) == (code is None)
@@ -219,12 +219,12 @@ def test_the_page_does_not_say_paid_before_the_bank_does(
     session = open_session(client)
     assert session.url is not None
     sandbox.pay(session.id, US)
-    page = requests.get(session.url, timeout=5)
+    page = requests.get(session.url, timeout=30)
     assert page.status_code == 200
     assert "already ordered" in page.text
     assert "already paid" not in page.text
     sandbox.settle_payment(session.id)
-    assert "already paid" in requests.get(session.url, timeout=5).text
+    assert "already paid" in requests.get(session.url, timeout=30).text
 
 
 def test_details_of_another_kind_are_refused(client: stripe.StripeClient) -> None:

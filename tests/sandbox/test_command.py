@@ -57,7 +57,7 @@ class Running:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        self.lines += self.process.communicate(timeout=10)[0].splitlines(keepends=True)
+        self.lines += self.process.communicate(timeout=30)[0].splitlines(keepends=True)
         return self.process.returncode
 
 
@@ -81,7 +81,7 @@ def running(folder: Path, *arguments: str, **settings: str) -> Iterator[Running]
 
 def make_product(url: str) -> str:
     headers = {"Authorization": f"Bearer {new_key()}"}
-    answer = requests.post(f"{url}/v1/products", {"name": "x"}, headers=headers, timeout=5)
+    answer = requests.post(f"{url}/v1/products", {"name": "x"}, headers=headers, timeout=30)
     return str(answer.json()["id"])
 
 
@@ -103,7 +103,7 @@ def test_it_delivers_with_the_apps_secret_and_keeps_its_state(
             assert sandbox.read_until("Dashboard").endswith(f" {url}/dashboard\n")
             assert "4242 4242 4242 4242" in sandbox.read_until("Cards")
             make_product(url)
-            assert receiver.received.get(timeout=5).headers["Stripe-Signature"]
+            assert receiver.received.get(timeout=30).headers["Stripe-Signature"]
             assert sandbox.stop() == 0
             assert "Stopped.\n" in sandbox.lines
             assert secret not in "".join(sandbox.lines)

@@ -71,7 +71,7 @@ def test_what_the_page_says_is_missing_is_missing(sandbox: Sandbox) -> None:
             method,
             sandbox.url + path.replace("<id>", "x_1"),
             headers={"Authorization": f"Bearer {new_key()}"},
-            timeout=5,
+            timeout=30,
         )
         assert answer.status_code == 404, path
 

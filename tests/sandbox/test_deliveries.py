@@ -50,7 +50,7 @@ def test_the_library_accepts_what_is_delivered(sandbox: Sandbox, receiver: Recei
         receiver.url + "/hook?x=1", secret=secret, enabled_events=["checkout.session.completed"]
     )
     session_id = pay(sandbox)
-    request = receiver.received.get(timeout=5)
+    request = receiver.received.get(timeout=30)
     assert request.headers["Content-Type"] == "application/json; charset=utf-8"
     assert request.headers["User-Agent"] == "Stripe/1.0 (sandbox)"
     event = stripe.Webhook.construct_event(
@@ -184,7 +184,7 @@ def test_endpoints_are_made_changed_and_removed_by_api(
     assert "secret" not in endpoints.retrieve(made.id)
     assert [one.id for one in endpoints.list().data] == [made.id]
     pay(sandbox)
-    request = receiver.received.get(timeout=5)
+    request = receiver.received.get(timeout=30)
     event = stripe.Webhook.construct_event(
         request.body, request.headers["Stripe-Signature"], made.secret
     )

@@ -20,7 +20,7 @@ def retry(sandbox: Sandbox, event_id: str, **params: str) -> requests.Response:
         f"{sandbox.url}/v1/events/{event_id}/retry",
         data=params,
         headers={"Authorization": f"Bearer {new_key()}"},
-        timeout=5,
+        timeout=30,
     )
 
 

@@ -150,7 +150,7 @@ def test_3d_secure_needs_the_pages_token(tab: Tab, sandbox: Sandbox) -> None:
     answer = requests.post(
         tab.url + "/authenticate",
         data={"decision": "complete"},
-        timeout=5,
+        timeout=30,
         allow_redirects=False,
     )
     assert answer.status_code == 303
@@ -158,7 +158,7 @@ def test_3d_secure_needs_the_pages_token(tab: Tab, sandbox: Sandbox) -> None:
 
 
 def test_a_form_without_the_pages_token_charges_nothing(tab: Tab, sandbox: Sandbox) -> None:
-    answer = requests.post(tab.url, data=CARD, timeout=5, allow_redirects=False)
+    answer = requests.post(tab.url, data=CARD, timeout=30, allow_redirects=False)
     assert answer.status_code == 200
     assert "Please try again" in answer.text
     assert sandbox.objects("charge") == []
@@ -249,7 +249,7 @@ def test_the_buyer_comes_back_only_after_the_webhook_was_answered(
     sandbox.register_webhook(receiver.url, enabled_events=["checkout.session.completed"])
     buyer = threading.Thread(target=lambda: came_back.append(tab.pay().status_code == 303))
     buyer.start()
-    receiver.received.get(timeout=5)
+    receiver.received.get(timeout=30)
     assert came_back == []
     may_answer.set()
     buyer.join()

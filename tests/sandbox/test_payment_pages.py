@@ -22,11 +22,11 @@ class Script:
         self._headers = {"Authorization": f"Bearer {new_key()}"}
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(self._sandbox.url + path, headers=self._headers, timeout=5)
+        return requests.get(self._sandbox.url + path, headers=self._headers, timeout=30)
 
     def post(self, path: str, **params: Any) -> requests.Response:
         url = self._sandbox.url + path
-        return requests.post(url, data=params, headers=self._headers, timeout=5)
+        return requests.post(url, data=params, headers=self._headers, timeout=30)
 
     def method(self, **params: Any) -> requests.Response:
         return self.post("/v1/payment_methods", type="card", **params)

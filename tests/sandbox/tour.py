@@ -97,7 +97,7 @@ class Tour:
             params=params if method == "GET" else None,
             data=params if method == "POST" else None,
             headers={"Authorization": f"Bearer {key or new_key()}"},
-            timeout=10,
+            timeout=30,
         )
         return response.json()
 
