@@ -157,14 +157,8 @@ def command_of(app: Flask, written: str) -> click.Command:
         found = command.get_command(context, words.pop(0))
         assert found is not None, written
         command = found
-    options = {
-        name
-        for parameter in command.params
-        for name in (*parameter.opts, *parameter.secondary_opts)
-    }
-    assert {word for word in words if word.startswith("-")} <= options, written
-    takes = [one for one in command.params if isinstance(one, click.Argument)]
-    assert len([word for word in words if not word.startswith("-")]) <= len(takes), written
+    _, left, _ = command.make_parser(context).parse_args(words)
+    assert left == [], written
     return command
 
 
