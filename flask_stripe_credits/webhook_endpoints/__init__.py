@@ -9,6 +9,7 @@ from .upkeep import (
     mend,
     note_handed_over,
     remove,
+    rival_of,
 )
 from .wanted import (
     API_VERSION,
@@ -37,6 +38,7 @@ __all__ = [
     "note_handed_over",
     "ours",
     "remove",
+    "rival_of",
     "secret_of",
     "wanted_endpoint",
     "webhook_url",

@@ -7,8 +7,10 @@ over: an endpoint of ours without one is what a run left that died in between.
 
 from __future__ import annotations
 
+import datetime as dt
 import secrets
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 
 from ..config import Secret
 from ..errors import GatewayRejected
@@ -18,6 +20,10 @@ from ..stripe_objects import FINGERPRINT_MARKER, SITE_MARKER, WebhookEndpoint
 from ..unit_of_work import UnitOfWork, in_transaction
 from .wanted import Wanted, fingerprint, ours
 
+# Stripe counts whole seconds: what is made after this pause is younger than what was there before.
+SECONDS_UNTIL_LATER = 1.1
+
+_LONG_FROM_NOW = dt.datetime.max.replace(tzinfo=dt.UTC)
 _DESCRIPTION = "flask-stripe-credits: tells the app about payments"
 
 
@@ -52,6 +58,23 @@ def make(
     if made.secret is None:
         raise GatewayRejected(f"Stripe made the endpoint {made.id} and told no signing secret")
     return made, made.secret
+
+
+def rival_of(
+    state: AppState, wanted: Wanted, made: WebhookEndpoint, beside: Sequence[WebhookEndpoint]
+) -> WebhookEndpoint | None:
+    """Return what another run made at the same moment, if that one is to stay instead of ``made``.
+
+    Both runs come to the same answer: the oldest stays, of one second the one with the lowest id.
+    Takes a second. Only when this returned None may the secret of ``made`` be handed over.
+
+    :param beside: what there was before.
+    """
+    time.sleep(SECONDS_UNTIL_LATER)
+    known = {one.id for one in beside}
+    new = [one for one in find(state, wanted) if one.id not in known and one.site is not None]
+    first = min(new, key=lambda one: (one.created or _LONG_FROM_NOW, one.id), default=made)
+    return None if first.id == made.id else first
 
 
 def note_handed_over(state: AppState, endpoint: WebhookEndpoint, secret: Secret) -> None:

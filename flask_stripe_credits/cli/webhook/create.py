@@ -20,6 +20,8 @@ from ...webhook_endpoints import (
     find,
     make,
     mend,
+    remove,
+    rival_of,
 )
 from ..actor import acting
 from .env_file import EnvFile
@@ -68,6 +70,11 @@ def create_command(url: str | None, by: str | None, live: bool, env_path: Path |
 
 def _make(state: AppState, wanted: Wanted, file: EnvFile | None, actor: str) -> None:
     endpoint, secret = make(state, wanted)
+    if (rival := rival_of(state, wanted, endpoint, [])) is not None:
+        remove(state, endpoint)
+        say(f"another run made {rival.id} at the same moment: deleted {endpoint.id} again")
+        _tell_existing(state, [rival], wanted, file, actor)
+        return
     say(f"made {endpoint.id} for {wanted.url}: {len(wanted.events)} types of events")
     as_asked = hand_over(secret, file)
     mark(state, endpoint, secret)

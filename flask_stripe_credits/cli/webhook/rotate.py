@@ -20,6 +20,7 @@ from ...webhook_endpoints import (
     find,
     make,
     remove,
+    rival_of,
     secret_of,
 )
 from ...webhooks.probe import probe
@@ -97,6 +98,12 @@ def _begin(
         found = found[1:]
     old = found[0]
     endpoint, secret = make(state, wanted, more_events=old.enabled_events)
+    if (rival := rival_of(state, wanted, endpoint, found)) is not None:
+        remove(state, endpoint)
+        raise click.ClickException(
+            f"another run made {rival.id} at the same moment, and hands over its secret: deleted "
+            f"{endpoint.id} again"
+        )
     say(f"made {endpoint.id} for {wanted.url}, beside {old.id}")
     as_asked = hand_over(secret, file, state.settings.webhook_secrets)
     mark(state, endpoint, secret)
