@@ -9,9 +9,18 @@ DEMO_READY := $(VENV)/.demo-installed
 # Two workers a core, since the tests wait about half of their time: for processes, disks, locks.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
-LOWEST := .venv-lowest
-LOWEST_READY := $(LOWEST)/.installed
-LOWEST_TESTS ?= tests/test_*.py tests/webhooks tests/web tests/sandbox
+# One cell of the range of versions: a series (3.0), `lowest`, or nothing for the newest.
+ALL ?=
+FLASK ?=
+SQLALCHEMY ?=
+STRIPE ?=
+# sqlite or postgresql; nothing for both.
+DATABASE ?=
+CELL := all=$(ALL) flask=$(FLASK) sqlalchemy=$(SQLALCHEMY) stripe=$(STRIPE)
+empty :=
+RANGE := .venv-range/$(subst $(empty) ,-,$(subst /,-,$(subst =,,$(strip $(PYTHON) $(filter-out %=,$(CELL))))))
+RANGE_READY := $(RANGE)/.installed
+RANGE_TESTS ?= tests/test_*.py tests/webhooks tests/web tests/sandbox
 # `make test PYTEST_ARGS="-x tests/web"` passes anything else on.
 PYTEST_ARGS ?=
 COVERAGE := $(if $(COV),--cov --cov-report=term-missing:skip-covered)
@@ -19,7 +28,7 @@ COVERAGE := $(if $(COV),--cov --cov-report=term-missing:skip-covered)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install lock test test-fast test-lowest test-outside soak bench check format format-check lint types layers spelling docs catalogue drawings translations screenshots wheel clean
+.PHONY: help demo install lock test test-fast test-range test-lowest test-outside soak bench check format format-check lint types layers spelling docs catalogue drawings translations screenshots wheel release-check audit hooks clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,8 +49,12 @@ test: $(READY) ## Run the whole suite on all cores (COV=1 measures coverage)
 test-fast: $(READY) ## Run the suite without browsers and without building wheels
 	$(PYTEST) -m "not browser and not packaging" $(COVERAGE) $(PYTEST_ARGS)
 
-test-lowest: $(LOWEST_READY) ## Run the core tests with the lowest versions that pyproject.toml allows
-	$(LOWEST)/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider $(LOWEST_TESTS) $(PYTEST_ARGS)
+test-range: $(RANGE_READY) ## Run the core tests with FLASK=3.0 SQLALCHEMY=2.0 STRIPE=lowest DATABASE=sqlite
+	$(RANGE)/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider \
+	  $(if $(DATABASE),--database $(DATABASE)) $(RANGE_TESTS) $(PYTEST_ARGS)
+
+test-lowest: ## Run the core tests with the lowest versions that pyproject.toml allows
+	$(MAKE) test-range ALL=lowest
 
 test-outside: $(READY) ## Hold the sandbox against what Stripe publishes (fetches it; skipped without a network)
 	$(BIN)/python -m pytest --outside -rs $(PYTEST_ARGS)
@@ -63,6 +76,7 @@ format-check: $(READY)
 
 lint: $(READY)
 	$(BIN)/ruff check
+	$(BIN)/zizmor --offline --quiet .github
 
 # pyright looks at the package that the Python on PATH would import, as a user's editor does.
 types: $(READY)
@@ -93,8 +107,17 @@ screenshots: $(READY) ## Take the pictures in docs/how-to/pictures anew (needs C
 wheel: $(READY) ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist
 
+release-check: $(READY) ## See that the last commit can be released (TAG=v0.1.0), and build it twice into dist/
+	$(BIN)/python -m tests.release_check $(if $(TAG),--tag $(TAG))
+
+audit: $(READY) ## Ask which locked packages have known holes (STRICT=1 fails if nobody can be asked)
+	$(BIN)/python -m tests.audit $(if $(STRICT),--strict)
+
+hooks: $(READY) ## Let git run the quick checks before each commit
+	$(BIN)/pre-commit install
+
 clean: ## Remove everything that was built, and .venv (the demo's data in .demo stays)
-	rm -rf $(VENV) $(LOWEST) build dist docs/_build .coverage .hypothesis .import_linter_cache \
+	rm -rf $(VENV) .venv-range build dist docs/_build .coverage .hypothesis .import_linter_cache \
 	  .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -110,14 +133,15 @@ $(READY): pyproject.toml $(LOCK) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY) $(DEMO_READY)
 
+# Not locked, on purpose: these are the versions that a host gets today, or may still have.
 # Dependency groups are read by pip 25.1 and newer; a fresh Python may bring an older one.
-$(LOWEST_READY): pyproject.toml tests/lowest_versions.py
-	$(PYTHON) -m venv $(LOWEST)
-	$(PYTHON) tests/lowest_versions.py >$(LOWEST)/constraints.txt
-	$(LOWEST)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(LOWEST)/bin/python -m pip install --quiet --editable . --group test \
-	  --constraint $(LOWEST)/constraints.txt
-	@touch $(LOWEST_READY)
+$(RANGE_READY): pyproject.toml tests/version_range.py
+	$(PYTHON) -m venv $(RANGE)
+	$(PYTHON) tests/version_range.py $(CELL) >$(RANGE)/constraints.txt
+	$(RANGE)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(RANGE)/bin/python -m pip install --quiet --no-compile --editable . --group test \
+	  --constraint $(RANGE)/constraints.txt
+	@touch $(RANGE_READY)
 
 $(DEMO_READY): pyproject.toml example_app/requirements.txt | $(BIN)/python
 	@echo "Installing the package and what the demo needs into $(VENV) …"

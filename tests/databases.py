@@ -22,6 +22,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+KINDS = ("sqlite", "postgresql")
 KEEPER = Path(__file__).with_name("postgres_keeper.py")
 _run_directory = pytest.StashKey[Path]()
 _lease = pytest.StashKey[int]()
@@ -29,6 +30,26 @@ _lease = pytest.StashKey[int]()
 _engines: set[sa.Engine] = set()
 _database_numbers = itertools.count()
 _ROOM = 2**30
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=KINDS, help="leave out tests of the other database")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    chosen = config.getoption("--database")
+    left_out = [item for item in items if chosen and _belongs_to_another(item, chosen)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _belongs_to_another(item: pytest.Item, chosen: str) -> bool:
+    if chosen == "sqlite" and "postgres_database_url" in getattr(item, "fixturenames", ()):
+        return True
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return any(kind in parameters for kind in KINDS if kind != chosen)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -157,7 +178,7 @@ def new_database(
     return create
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=KINDS)
 def database_url(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> str:
     """The SQLAlchemy URL of an empty database, once on SQLite and once on PostgreSQL."""
     return new_database(request.param)
