@@ -44,9 +44,10 @@ def json_request(settings: Settings, limit: int) -> dict[str, Any]:
 
 
 def query_of(schema: Schema) -> dict[str, Any]:
-    """Return the parameters of the address that ``schema`` knows; others are passed over.
+    """Return the parameters of the address.
 
-    :raises marshmallow.ValidationError: one of them is wrong, or given twice.
+    :raises marshmallow.ValidationError: one of them is wrong or given twice, or ``schema`` doesn't
+        know it and doesn't pass over what it doesn't know.
     """
     repeated = {
         name: ["Must be given once."]

@@ -19,7 +19,7 @@ PROBLEMS = {
     409: "It can't be done as things are, or is just being done: see `code`.",
     413: "The body is too large.",
     415: "The body is not JSON.",
-    422: "A field is not valid, or the `Idempotency-Key` was used with another body.",
+    422: "A field or parameter is not valid, or the `Idempotency-Key` was used with another body.",
     429: "Too many checkouts in the last hour. See `Retry-After`.",
     500: "This server is set up wrongly.",
     502: "Stripe didn't accept the request.",

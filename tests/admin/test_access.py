@@ -185,6 +185,17 @@ def test_bodies_have_limits_and_are_objects(busy: Operator, stripe: Sandbox) -> 
     assert picture(busy.shop) == before
 
 
+def test_no_route_passes_over_a_parameter_that_it_does_not_know(
+    busy: Operator, stripe: Sandbox
+) -> None:
+    before = picture(busy.shop)
+    for method, path, options in tries(busy, stripe, "GET", *UNSAFE):
+        answer = busy.ask(method, path, query_string={"of_no_use": "1"}, **options)
+        refused(busy, answer, 422, "validation_failed")
+        assert list((answer.json or {})["errors"]) == ["of_no_use"]
+    assert picture(busy.shop) == before
+
+
 def test_what_is_not_there_is_404_and_other_methods_405(busy: Operator) -> None:
     for path in ("", "/", "/nothing", f"/purchases/{uuid.uuid4()}", "/purchases/1"):
         assert busy.ask("GET", path).status_code == 404

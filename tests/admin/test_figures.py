@@ -42,6 +42,7 @@ WRONG_PERIODS: list[tuple[dict[str, Any], str]] = [
     ({"since": "0001-01-01", "bucket": "day"}, "bucket"),
     ({"bucket": "hour"}, "bucket"),
     ({"package_code": "a\0"}, "package_code"),
+    ({"package": "pro"}, "package"),
 ]
 
 

@@ -85,6 +85,7 @@ WRONG_FILTERS: list[tuple[dict[str, Any], str]] = [
     ({"limit": "201"}, "limit"),
     ({"after": "1"}, "after"),
     ({"status": ["completed", "failed"]}, "status"),
+    ({"userid": "alice"}, "userid"),
 ]
 
 

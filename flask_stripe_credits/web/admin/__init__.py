@@ -10,8 +10,9 @@ from flask import Blueprint, Response
 
 from ...state import current_state
 from ..administrators import require_administrator
+from ..json_exchange import query_of
 from ..routes import View, add_route
-from . import acts, figures, packages, purchases
+from . import acts, figures, packages, purchases, schemas
 
 PREFIX = "/admin"
 
@@ -30,6 +31,9 @@ _ROUTES: dict[str, dict[str, Callable[..., Response]]] = {
     "/packages/<package_code>/deactivate": {"POST": packages.deactivate},
     "/figures": {"GET": figures.show_figures},
 }
+# These read the parameters of the address; the others have none.
+_WITH_PARAMETERS = (purchases.list_purchases, purchases.export_purchases, figures.show_figures)
+_no_parameters = schemas.NothingSchema()
 
 
 def add_admin_routes(api: Blueprint) -> None:
@@ -43,6 +47,9 @@ def _guarded(view: Callable[..., Response]) -> View:
     @functools.wraps(view)
     def guarded(**values: Any) -> Response:
         state = current_state()
-        return view(state, require_administrator(state), **values)
+        actor = require_administrator(state)
+        if view not in _WITH_PARAMETERS:
+            query_of(_no_parameters)
+        return view(state, actor, **values)
 
     return guarded

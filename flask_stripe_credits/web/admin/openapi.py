@@ -20,7 +20,7 @@ from . import schemas
 if TYPE_CHECKING:
     from apispec import APISpec
 
-_LOOKING = (401, 403, 503)
+_LOOKING = (401, 403, 422, 503)
 _ACTING = (400, 401, 403, 413, 415, 422, 500, 503)
 _PACKAGE_CODE = {"type": "string", "pattern": "^[a-z0-9_-]{1,50}$"}
 _MOMENT = {
@@ -81,7 +81,7 @@ def describe_admin(spec: APISpec) -> None:
         "get",
         "Show the figures of a period",
         {200: ("The figures. Money is in minor units.", FiguresSchema())},
-        problems=(*_LOOKING, 422),
+        problems=_LOOKING,
         parameters=[
             query_parameter("since", _MOMENT),
             query_parameter("until", _MOMENT),
@@ -98,7 +98,7 @@ def _describe_purchases(spec: APISpec) -> None:
         "get",
         "Find purchases",
         {200: ("Newest first.", schemas.AdminPurchaseSchema(many=True))},
-        problems=(*_LOOKING, 422),
+        problems=_LOOKING,
         parameters=[
             *_FILTERS,
             query_parameter(
@@ -113,7 +113,7 @@ def _describe_purchases(spec: APISpec) -> None:
         "get",
         "Export purchases for a spreadsheet",
         {},
-        problems=(*_LOOKING, 422),
+        problems=_LOOKING,
         parameters=_FILTERS,
         extra_responses={
             "200": {

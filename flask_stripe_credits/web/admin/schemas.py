@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from ...facts import PurchaseStatus
 from ...money import LARGEST_INTEGER
@@ -48,7 +48,7 @@ class PurchaseFilterSchema(Schema):
     """Which purchases. All that is given must fit."""
 
     class Meta:
-        unknown = EXCLUDE
+        unknown = RAISE
 
     status: fields.String = fields.String(
         validate=validate.OneOf([str(one) for one in PurchaseStatus])
@@ -244,7 +244,7 @@ class FiguresQuerySchema(Schema):
     """Of which period, of what, and in which steps."""
 
     class Meta:
-        unknown = EXCLUDE
+        unknown = RAISE
 
     since: Moment = Moment(
         load_default=None, metadata={"description": "From then on; else from the beginning."}
