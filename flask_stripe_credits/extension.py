@@ -326,4 +326,14 @@ def _report_problems(settings: Settings) -> None:
 
 def _runs_a_command_of_ours() -> bool:
     """``flask credits …`` serves no routes, and says itself which setting it misses."""
-    return click.get_current_context(silent=True) is not None and "credits" in sys.argv
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return False
+    root = context.find_root()
+    # The app is made while click still looks for the command, which only the line itself tells.
+    try:
+        _, words, _ = root.command.make_parser(root).parse_args(sys.argv[1:])
+    except click.UsageError:
+        # Somebody runs click with another line than the process's.
+        return False
+    return words[:1] == ["credits"]
