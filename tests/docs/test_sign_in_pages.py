@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -382,6 +383,26 @@ def test_a_token_in_a_cookie_buys_with_its_csrf_token_only(jwt_extended: Shop) -
     bought = shop.buy(client, **{"X-CSRF-TOKEN": csrf.value})
     shop.pay(bought)
     assert shop.ledger() == {"7": 1000}
+
+
+def test_the_forms_of_the_pages_bring_no_token_of_flask_jwt_extended(
+    load_page: Any, urls: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRIPE_CREDITS_PAGES", "/credits")
+    monkeypatch.setenv("FLASK_JWT_SECRET_KEY", new_signing_secret())
+    monkeypatch.setenv("FLASK_JWT_TOKEN_LOCATION", '["cookies"]')
+    page, _ = load_page(JWT_EXTENDED)
+    for shop in open_shop(page):
+        client = shop.client
+        with shop.app.test_request_context():
+            client.set_cookie("access_token_cookie", create_access_token("7"))
+        seen = client.get("/credits")
+        assert seen.status_code == 200
+        fields = dict(re.findall(r'name="(\w+)"[^>]* value="([^"]*)"', seen.text))
+        (action,) = set(re.findall(r'<form[^>]* action="([^"]+)"', seen.text))
+        assert client.post(action, data=fields).status_code == 401
+        shop.app.config["JWT_COOKIE_CSRF_PROTECT"] = False
+        assert client.post(action, data=fields).status_code == 303
 
 
 def test_the_identity_alone_proves_nothing(
