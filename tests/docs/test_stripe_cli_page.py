@@ -72,7 +72,7 @@ def test_the_client_has_the_options_that_the_page_names(tmp_path: Path) -> None:
             },
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
         )
         assert helped.returncode == 0, words
         for option in options:

@@ -4,10 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from flask_stripe_credits.doctor import examination
 from flask_stripe_credits.sandbox import Sandbox
 
 from ..hosts import Host
 from ..stripe_stub import NewShop
+
+
+@pytest.fixture(autouse=True)
+def _a_busy_machine_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examination, "CHECK_SECONDS", 300.0)
+    monkeypatch.setattr(examination, "ALL_SECONDS", 600.0)
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from flask_stripe_credits.errors import DatabaseBusy
 from ..hosts import Host, make_host
 from .examined import examined
 
+REAL_SECONDS = examination.ALL_SECONDS
+
 
 def run(host: Host, *checks: Check) -> list[tuple[str, Level, str]]:
     lines = examine(Patient(host.app, host.state), checks)
@@ -97,7 +99,7 @@ def test_D07_what_hangs_is_left_behind(sqlite_host: Host, monkeypatch: pytest.Mo
 
 
 def test_the_limits_are_below_half_a_minute() -> None:
-    assert examination.ALL_SECONDS < 30 - 1
+    assert REAL_SECONDS < 30 - 1
 
 
 def test_checks_run_inside_the_app(sqlite_host: Host) -> None:
