@@ -22,6 +22,7 @@ from flask_stripe_credits.models import CreditPurchaseMixin
 from flask_stripe_credits.state import AppState, state_of
 from flask_stripe_credits.testing import assert_invariants
 
+from .databases import furnish
 from .payloads import checkout_session, encode, event, new_api_key, new_secret, sign
 
 PREFIX = "/api/v1/billing/credits"
@@ -232,7 +233,10 @@ def make_host(
     credits.init_app(app)
     if tables:
         with app.app_context():
-            db.create_all()
+            if own:
+                db.create_all()
+            else:
+                furnish(database_url, db.metadata, db.create_all)
     return host
 
 
