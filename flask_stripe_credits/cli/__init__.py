@@ -45,6 +45,11 @@ class _Credits(AppGroup):
         return command
 
 
+credits_group = _Credits("credits", help="Sell credits through Stripe Checkout.")
+"""Known to ``flask`` wherever the package is installed, so that an app that wasn't found or that
+lacks ``init_app`` is told so, and not that there is no such command."""
+
+
 def register_commands(app: Flask) -> None:
-    """Add ``flask credits`` to the app's command line."""
-    app.cli.add_command(_Credits("credits", help="Sell credits through Stripe Checkout."))
+    """Add ``flask credits`` to the app's command line, which its tests use."""
+    app.cli.add_command(credits_group)

@@ -175,11 +175,3 @@ def test_what_keeps_credits_from_coming_is_said_at_once(dev: Dev) -> None:
     )
     with dev.running() as running:
         running.until("The app's webhook doesn't work")
-
-
-def test_without_an_extension_on_the_app_it_says_so(dev: Dev) -> None:
-    app = dev.folder / "app.py"
-    app.write_text(app.read_text().replace("    credits.init_app(app)\n", ""))
-    code, said = dev.spawn().end()
-    assert code == 2
-    assert "No such command 'credits'" in said
