@@ -19,7 +19,7 @@ def purchase(purchase_id: str) -> str:
     ``?returned=paid`` or ``left`` says which of Stripe's links led here. It chooses words while
     nothing is known, and decides nothing.
     """
-    state, user_id = current_state(), visitor()
+    state, user_id = current_state(), visitor(sent_back=True)
     found = settled_purchase(state, user_id, purchase_id)
     outcome = outcome_of(
         found, returned=request.args.get("returned", ""), now=dt.datetime.now(dt.UTC)
