@@ -81,6 +81,7 @@ lint: $(READY)
 # pyright looks at the package that the Python on PATH would import, as a user's editor does.
 types: $(READY)
 	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes flask_stripe_credits --ignoreexternal
 
 layers: $(READY)

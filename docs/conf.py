@@ -41,6 +41,6 @@ nitpick_ignore_regex = [
     # Type variables, and the names of attributes in the docstrings of our own classes.
     (
         r"py:.*",
-        r"(.*\.)?(F|Loader|BalanceLoader|EmailLoader|OptOut|MailSender|Check|ParamsHook|Models|build_models|TypeVar)",
+        r"(.*\.)?(F|R|Loader|BalanceLoader|EmailLoader|OptOut|MailSender|Check|ParamsHook|Models|build_models|TypeVar)",
     ),
 ]

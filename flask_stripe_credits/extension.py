@@ -45,9 +45,12 @@ from .web.api import make_blueprint
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from .receiver_types import Receiver
+
 log: Log = Log(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R", bound="Receiver")
 Loader = TypeVar("Loader", bound=Callable[[], object])
 Check = TypeVar("Check", bound=Callable[[], bool])
 BalanceLoader = TypeVar("BalanceLoader", bound=Callable[[str], int | Decimal | None])
@@ -160,7 +163,7 @@ class StripeCredits:
         keep_out_of_host_migrations(app, self._known_db().metadata)
         self._receivers.attach(app)
 
-    def on_grant(self, function: F) -> F:
+    def on_grant(self, function: R) -> R:
         """Connect ``function`` to every grant: purchase, refund, dispute, restoration.
 
         It is called inside the transaction that records the grant, with those of the arguments
@@ -174,15 +177,15 @@ class StripeCredits:
         """
         return self._receivers.connect(function)
 
-    def on_purchase_completed(self, function: F) -> F:
+    def on_purchase_completed(self, function: R) -> R:
         """Connect ``function`` to a purchase's first grant only. See :meth:`on_grant`."""
         return self._receivers.connect(function, (purchase_completed,))
 
-    def on_purchase_reversed(self, function: F) -> F:
+    def on_purchase_reversed(self, function: R) -> R:
         """Connect ``function`` to credits that are taken back only. See :meth:`on_grant`."""
         return self._receivers.connect(function, (purchase_reversed,))
 
-    def on_purchase_restored(self, function: F) -> F:
+    def on_purchase_restored(self, function: R) -> R:
         """Connect ``function`` to credits that are given back only. See :meth:`on_grant`."""
         return self._receivers.connect(function, (purchase_restored,))
 
