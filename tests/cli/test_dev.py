@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sqlite3
 import stat
 from pathlib import Path
 
@@ -33,15 +32,23 @@ def stop_whole(dev: Dev, running: Running, number: int) -> None:
 
 
 def test_one_command_sells_and_the_next_one_remembers_on_another_port(dev: Dev) -> None:
+    # As where somebody works with an account: none of it may be used.
+    dev.environment |= {
+        "STRIPE_API_KEY": new_api_key(),
+        "STRIPE_WEBHOOK_SECRET": new_secret(),
+        "STRIPE_CREDITS_BASE_URL": "https://shop.example.com",
+    }
     with dev.running() as running:
         running.until(READY)
         for told in (dev.url, f"{dev.url}/credits", f"{dev.sandbox_url}/dashboard", "4242 4242"):
             assert told in running.said
         assert "$ flask credits packages load" in running.said
         assert "nothing is wrong" in running.said
+        keys = made_up_keys(running)
         purchase_id = dev.buy()
         dev.wait_for_ledger([1_000])
         stop_whole(dev, running, signal.SIGINT)
+        assert not any(key in running.said for key in keys)
     state = dev.folder / "instance" / "stripe-sandbox.db"
     assert stat.S_IMODE(state.stat().st_mode) == 0o600
 
@@ -50,64 +57,44 @@ def test_one_command_sells_and_the_next_one_remembers_on_another_port(dev: Dev) 
         running.until(READY)
         assert "packages load" not in running.said
         assert running.said.count(": in sync") == 4
+        assert made_up_keys(running).isdisjoint(keys)
         dev.refund(purchase_id)
         running.until(r"refund.*: 200")
         dev.wait_for_ledger([1_000, -1_000])
         stop_whole(dev, running, signal.SIGTERM)
         assert "refused" not in running.said
-
-
-def test_keys_are_made_up_at_each_start_and_are_the_apps_alone(dev: Dev) -> None:
-    # As where somebody works with an account: none of it may be used.
-    dev.environment |= {
-        "STRIPE_API_KEY": new_api_key(),
-        "STRIPE_WEBHOOK_SECRET": new_secret(),
-        "STRIPE_CREDITS_BASE_URL": "https://shop.example.com",
-    }
-    keys = set()
-    for _ in range(2):
-        with dev.running() as running:
-            running.until(READY)
-            (app,) = running.descendants()
-            environment = app.environ()
-            keys.add(environment["STRIPE_SECRET_KEY"])
-            keys.add(environment["STRIPE_WEBHOOK_SECRET_CREDITS"])
-            assert environment["STRIPE_API_KEY"] == ""
-            dev.buy()
-            stop_whole(dev, running, signal.SIGHUP)
-            assert not any(key in running.said for key in keys)
-    assert len(keys) == 4
     stored = (dev.folder / "instance" / "shop.db").read_bytes()
     assert not any(key.encode() in stored for key in keys)
 
 
-def test_with_debug_the_reloaders_process_ends_too(dev: Dev) -> None:
-    with dev.running("--debug") as running:
-        running.until(READY)
-        assert "Debug mode: on" in running.said
-        assert len(running.descendants()) == 2
-        stop_whole(dev, running, signal.SIGINT)
+def made_up_keys(running: Running) -> set[str]:
+    """The keys that the app's process has."""
+    (app,) = running.descendants()
+    environment = app.environ()
+    assert environment["STRIPE_API_KEY"] == environment["STRIPE_WEBHOOK_SECRET"] == ""
+    return {environment["STRIPE_SECRET_KEY"], environment["STRIPE_WEBHOOK_SECRET_CREDITS"]}
 
 
 def test_told_to_stop_while_it_sets_up_it_stops(dev: Dev) -> None:
     with dev.running() as running:
         running.until("flask credits")
         stop_whole(dev, running, signal.SIGINT)
-    with dev.running() as running:
-        running.until(READY)
 
 
-def test_killed_anywhere_it_can_be_run_again(dev: Dev) -> None:
+def test_killed_anywhere_it_can_be_run_again_and_the_reloader_ends_with_it(dev: Dev) -> None:
     with dev.running() as running:
         running.until("sync --apply")
         started = running.descendants()
         running.stop(signal.SIGKILL)
         for process in started:
             process.wait(60)
-    with dev.running() as running:
+    with dev.running("--debug") as running:
         running.until(READY)
+        assert "Debug mode: on" in running.said
+        assert len(running.descendants()) == 2
         dev.buy()
         dev.wait_for_ledger([1_000])
+        stop_whole(dev, running, signal.SIGHUP)
 
 
 @pytest.mark.parametrize("where", ["environment", "config"])
@@ -116,17 +103,6 @@ def test_a_live_key_is_refused(dev: Dev, where: str) -> None:
     dev.environment[f"{prefix}STRIPE_SECRET_KEY"] = new_api_key("live")
     assert "is a live key" in dev.refused()
     assert not (dev.folder / "instance" / "stripe-sandbox.db").exists()
-
-
-def test_a_database_with_live_purchases_is_refused(dev: Dev) -> None:
-    with dev.running() as running:
-        running.until(READY)
-        dev.buy()
-    connection = sqlite3.connect(dev.folder / "instance" / "shop.db")
-    with connection:
-        connection.execute("UPDATE credit_purchases SET livemode = 1")
-    connection.close()
-    assert "this database has purchases of live mode" in dev.refused()
 
 
 def test_a_key_in_the_apps_own_configuration_is_named(dev: Dev) -> None:
@@ -147,16 +123,12 @@ def test_a_taken_port_is_named(dev: Dev, which: str) -> None:
     assert not (dev.folder / "instance" / "stripe-sandbox.db").exists()
 
 
-def test_two_at_once_are_told_of_each_other(dev: Dev, tmp_path: Path) -> None:
+def test_a_second_one_is_refused_and_an_app_that_ends_ends_the_first(
+    dev: Dev, tmp_path: Path
+) -> None:
     with dev.running() as running:
         running.until(READY)
-        second = Dev(tmp_path)
-        assert "stripe-sandbox.db" in second.refused()
-
-
-def test_an_app_that_ends_ends_it(dev: Dev) -> None:
-    with dev.running() as running:
-        running.until(READY)
+        assert "stripe-sandbox.db" in Dev(tmp_path).refused()
         (app,) = running.descendants()
         os.kill(app.pid, signal.SIGKILL)
         code, said = running.end()
