@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from tests.example_app.demo_process import free_port
+from tests.ports import free_port
 
 from ..hosts import PREFIX
 

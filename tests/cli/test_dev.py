@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.example_app.demo_process import free_port
+from tests.ports import free_port
 
 from ..payloads import new_api_key, new_secret
 from .dev_process import READY, Dev, Running, listening

@@ -12,14 +12,13 @@ from playwright.sync_api import Browser, Page
 from flask_stripe_credits.testing import StripeSandbox
 
 from ..hosts import PREFIX, Host, make_host
-from ..sandbox.chromium import browser
+from ..sandbox.chromium import PATIENCE_MILLISECONDS, browser
 from ..serving import serving
 
 __all__ = ["browser"]
 
 OPERATOR = "olga"
 DASHBOARD = "/credits/dashboard"
-_PATIENCE_MILLISECONDS = 10_000
 
 
 @dataclass
@@ -87,7 +86,7 @@ def plain_page(browser: Browser, shop: Shop) -> Iterator[Page]:
 
 
 def watched(page: Page) -> Iterator[Page]:
-    page.set_default_timeout(_PATIENCE_MILLISECONDS)
+    page.set_default_timeout(PATIENCE_MILLISECONDS)
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on(

@@ -9,7 +9,7 @@ from ..hosts import PREFIX
 from ..sandbox.chromium import MARKS
 from .conftest import DASHBOARD, OPERATOR, Shop
 
-pytestmark = MARKS
+pytestmark = [*MARKS, pytest.mark.xdist_group("browser of the dashboard")]
 
 
 def for_sale(shop: Shop) -> dict[str, tuple[int, int]]:

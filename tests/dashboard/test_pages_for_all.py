@@ -12,7 +12,7 @@ from ..sandbox.chromium import MARKS, assert_good_for_all, enter, tab_to
 from .conftest import DASHBOARD, Shop
 from .states import add_a_year, paths
 
-pytestmark = MARKS
+pytestmark = [*MARKS, pytest.mark.xdist_group("browser of the dashboard")]
 
 
 @pytest.fixture(scope="module")

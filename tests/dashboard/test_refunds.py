@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 from ..sandbox.chromium import MARKS
 from .conftest import DASHBOARD, OPERATOR, Shop
 
-pytestmark = MARKS
+pytestmark = [*MARKS, pytest.mark.xdist_group("browser of the dashboard")]
 
 
 def refunded(shop: Shop, purchase: dict[str, Any]) -> list[int]:

@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 from ..sandbox.chromium import MARKS
 from .conftest import DASHBOARD, OPERATOR, Shop
 
-pytestmark = MARKS
+pytestmark = [*MARKS, pytest.mark.xdist_group("browser of the dashboard")]
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page
 
 from ..payloads import checkout_session, event
 from ..sandbox.chromium import MARKS
 from .conftest import DASHBOARD, OPERATOR, Shop
 
-pytestmark = MARKS
+pytestmark = [*MARKS, pytest.mark.xdist_group("browser of the dashboard")]
 
 
 def contradict(shop: Shop, user: str) -> dict[str, object]:

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from flask_stripe_credits.sandbox import Sandbox
 from ..hosts import PREFIX, Host
 from ..parallel import in_parallel
 from ..payloads import new_api_key, new_secret
+from ..ports import free_port
 from .pages import blocks, read
 from .test_troubleshooting import command_of
 
@@ -47,13 +47,6 @@ def create_app():
 """
 
 
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
 def _wait(done: Callable[[], bool], log: Path) -> None:
     deadline = time.monotonic() + LONGEST_SECONDS
     while not done():
@@ -66,7 +59,7 @@ class Deployed:
 
     def __init__(self, folder: Path, database_url: str, sandbox: Sandbox) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.secret = new_secret()
         self.log = folder / "log"
         code = [one.code for one in blocks("how-to/embed.md") if one.language == "python"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.example_app.demo_process import DemoProcess
+from tests.example_app.demo_process import STOP_SECONDS, DemoProcess
 from tests.example_app.http_buyer import buy_and_pay
 
 pytestmark = pytest.mark.xdist_group("demo")
@@ -77,7 +77,7 @@ def stop_whole(demo: DemoProcess, number: int) -> None:
 def test_taken_port_is_named(fresh: DemoProcess, which: str) -> None:
     port = fresh.port if which == "PORT" else fresh.sandbox_port
     with socket.create_server(("127.0.0.1", port)):
-        said, _ = fresh.spawn().communicate(timeout=30)
+        said, _ = fresh.spawn().communicate(timeout=STOP_SECONDS)
     assert fresh.process is not None and fresh.process.returncode == 1
     assert f"port {port}" in said
     assert f"{which}=" in said
@@ -91,7 +91,7 @@ def test_dead_server_ends_the_demo_and_is_named(fresh: DemoProcess) -> None:
     assert others == []
     os.kill(victim.pid, signal.SIGKILL)
     assert fresh.process is not None
-    said, _ = fresh.process.communicate(timeout=30)
+    said, _ = fresh.process.communicate(timeout=STOP_SECONDS)
     assert fresh.process.returncode == 1
     assert "the sandbox ended with status -9" in said
     assert not listening(fresh.port)

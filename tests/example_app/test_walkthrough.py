@@ -39,7 +39,7 @@ BOUGHT = (1_000, "purchase")
 MINUS = "\N{MINUS SIGN}"
 
 # The machine may be busy with the rest of the suite.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from aiosmtpd.controller import Controller
 from flask_stripe_credits import mail
 
 from ..hosts import Host, make_host
+from ..ports import free_port
 
 
 @dataclass
@@ -56,9 +56,8 @@ class MailServer:
 @pytest.fixture
 def mail_server() -> Iterator[MailServer]:
     found = MailServer()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        found.port = probe.getsockname()[1]
-    controller = Controller(found, hostname="127.0.0.1", port=found.port)
+    found.port = free_port()
+    controller = Controller(found, hostname="127.0.0.1", port=found.port, ready_timeout=60)
     controller.start()
     yield found
     found.mute.clear()

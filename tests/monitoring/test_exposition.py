@@ -6,7 +6,6 @@ import http.client
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from flask_stripe_credits.errors import ConfigurationError
 from ..hosts import PREFIX, Host, make_host
 from ..parallel import in_parallel
 from ..payloads import encode, sign
+from ..ports import free_port
 from .conftest import NewMetered, wait_until
 
 TOKEN = secrets.token_urlsafe(24)
@@ -158,8 +158,7 @@ def _answers(port: int) -> bool:
 
 @pytest.fixture
 def two_workers(postgres_host: Host, tmp_path: Path) -> Iterator[Served]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     (tmp_path / "metrics").mkdir()
     environ = os.environ | {
         "DATABASE_URL": postgres_host.db_url,
@@ -183,7 +182,7 @@ def two_workers(postgres_host: Host, tmp_path: Path) -> Iterator[Served]:
             yield Served(process, port)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(60)
 
 
 def test_under_gunicorn_the_sums_are_those_of_all_workers(

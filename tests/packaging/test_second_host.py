@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.example_app.demo_process import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.packaging
 

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.docs.pages import Block, blocks, codes, sections
-from tests.example_app.demo_process import free_port
+from tests.ports import free_port
 from tests.sandbox.chromium import MARKS, browser
 
 PAGE = "tutorial/first-purchase.md"

@@ -14,7 +14,7 @@ from .chromium import MARKS, assert_good_for_all, browser, enter, page, tab_to
 from .conftest import open_session
 
 __all__ = ["browser", "page"]
-pytestmark = MARKS
+pytestmark = [*MARKS, pytest.mark.xdist_group("browser of the sandbox")]
 
 
 def fill(page: Page, number: str) -> None:

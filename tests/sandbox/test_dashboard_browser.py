@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from .chromium import MARKS, assert_good_for_all, browser, enter, page, tab_to
 from .shop import Shop
 
 __all__ = ["browser", "page"]
-pytestmark = MARKS
+pytestmark = [*MARKS, pytest.mark.xdist_group("browser of the sandbox")]
 
 
 def test_a_part_is_refunded_and_the_rest_disputed_by_keyboard_alone(page: Page, shop: Shop) -> None:

@@ -14,19 +14,16 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from flask_stripe_credits.sandbox import Sandbox
 from tests.hosts import Host, make_host
-from tests.sandbox.chromium import MARKS, browser, tab_to
+from tests.sandbox.chromium import MARKS, PATIENCE_MILLISECONDS, browser, tab_to
 from tests.serving import serving
 from tests.web.pages.conftest import PAGES, set_package
 from tests.web.pages.states import paths
 
 __all__ = ["browser"]
-pytestmark = MARKS
+pytestmark = [*MARKS, pytest.mark.xdist_group("browser of the pages")]
 
 PHONE: Any = {"width": 390, "height": 844}
 _STANDARDS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
-
-# The machine may be busy with the rest of the suite.
-expect.set_options(timeout=20_000)
 
 
 @dataclass
@@ -81,7 +78,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """A window as wide as a phone; the test fails when a script or our policy does."""
     context = browser.new_context(viewport=PHONE)
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE_MILLISECONDS)
     troubles: list[str] = []
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on(
