@@ -7,9 +7,11 @@ import hashlib
 import hmac
 import json
 import re
+import sys
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,12 +25,17 @@ from flask_jwt_extended import (
     get_jwt_identity,
     set_access_cookies,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 from werkzeug.exceptions import Forbidden
 
 from flask_stripe_credits.testing import StripeSandbox, assert_invariants
 
 from ..hosts import PREFIX
+from ..profiles import short
 from .issuer import AUDIENCE, Issuer, issuing, new_signing_secret
+from .pages import blocks
+from .test_testing_page import run_suite
 
 OIDC = "how-to/connect-an-openid-issuer.md"
 JWT_EXTENDED = "how-to/connect-flask-jwt-extended.md"
@@ -292,6 +299,30 @@ def test_an_issuer_that_is_gone_is_503(
         assert shop.client.get(f"{PREFIX}/history").status_code == 401, "without a token"
 
 
+@given(
+    header=st.dictionaries(
+        st.sampled_from(["alg", "kid", "typ", "crit", "b64", "jku", "jwk", "x"]),
+        st.one_of(
+            st.sampled_from(["RS256", "ES256", "HS256", "none", "rsa", "ec", "JWT", "https://x"]),
+            st.none() | st.integers() | st.text(max_size=5) | st.lists(st.integers(), max_size=2),
+        ),
+    ),
+    claims=st.one_of(
+        st.dictionaries(
+            st.sampled_from(["iss", "aud", "sub", "exp", "iat", "nbf"]),
+            st.none() | st.integers() | st.text(max_size=5) | st.lists(st.text(max_size=3)),
+        ),
+        st.binary(max_size=20),
+    ),
+    signature=st.binary(max_size=70),
+)
+@short(150)
+def test_whatever_is_sent_as_a_token_is_answered_with_401(
+    oidc: Shop, header: Any, claims: Any, signature: bytes
+) -> None:
+    assert oidc.history(_by_hand(header, claims, signature)).status_code == 401
+
+
 def test_operators_are_let_in_by_their_role(oidc: Shop, issuer: Issuer) -> None:
     purchases = f"{PREFIX}/admin/purchases"
     roles = {"realm_access": {"roles": ["credits-operator", "user"]}}
@@ -300,6 +331,16 @@ def test_operators_are_let_in_by_their_role(oidc: Shop, issuer: Issuer) -> None:
         for token in (issuer.token(**roles), issuer.token(), "no token")
     ]
     assert answers == [200, 403, 401]
+
+
+def test_the_suite_of_the_page_about_an_issuer_passes(tmp_path: Path) -> None:
+    code = [one.code for one in blocks(OIDC) if one.what == "run"]
+    (tmp_path / "shop.py").write_text("\n\n".join(code))
+    for one in blocks(OIDC):
+        if one.what == "file":
+            (tmp_path / one.name).write_text(one.code)
+    told = run_suite(sys.executable, tmp_path)
+    assert "2 passed" in told, told
 
 
 @pytest.fixture
