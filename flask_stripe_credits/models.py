@@ -1,10 +1,8 @@
-"""The tables, as typed mixins, and the concrete models built from them on the host's metadata.
+"""The models: what the tables' columns are to Python, mapped on the host's metadata.
 
-The models live on a private declarative base that shares the host's ``MetaData``: the host's
+They are mapped with a registry of their own that shares the host's ``MetaData``: the host's
 naming convention, schema, base class and dataclass options stay the host's business, and its
-own models can point foreign keys at these tables. Every constraint and index carries its final
-name (``conv`` keeps a naming convention from changing it), so that the migrations, which know
-no host, make the same tables.
+own models can point foreign keys at these tables. The tables themselves are in :mod:`.tables`.
 """
 
 from __future__ import annotations
@@ -15,80 +13,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
-from sqlalchemy.sql.naming import conv
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.orm import Mapped, registry
 
 from .errors import ConfigurationError
-from .money import LARGEST_INTEGER
+from .tables import make_tables
 
 _INFO_KEY = "flask_stripe_credits"
-
-LONGEST_USER_ID = 255
-LONGEST_ACTOR = 255
-
-
-class UTCDateTime(sa.TypeDecorator[dt.datetime]):
-    """An aware datetime, stored as UTC on every database. Naive values are refused."""
-
-    impl: TypeEngine[Any] | type[TypeEngine[Any]] = sa.DateTime(timezone=True)
-    cache_ok: bool | None = True
-
-    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> dt.datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone")
-        value = value.astimezone(dt.UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(
-        self, value: dt.datetime | None, dialect: Dialect
-    ) -> dt.datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
-
-
-JSONObject: TypeEngine[Any] = sa.JSON(none_as_null=True).with_variant(
-    JSONB(none_as_null=True), "postgresql"
-)
-# SQLite only numbers rows by itself in a column declared INTEGER.
-_Serial = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-
-_ID = sa.Uuid()
-_STRIPE_ID = sa.String(255)
-_CURRENCY = sa.String(3)
-
-
-def _check(name: str, condition: str) -> sa.CheckConstraint:
-    return sa.CheckConstraint(condition, name=conv(f"ck_{name}"))
-
-
-def _unique(name: str, *columns: str) -> sa.UniqueConstraint:
-    return sa.UniqueConstraint(*columns, name=conv(f"uq_{name}"))
-
-
-def _index(name: str, *expressions: Any, **options: Any) -> sa.Index:
-    return sa.Index(conv(f"ix_{name}"), *expressions, **options)
-
-
-def _primary_key(table: str, *columns: str) -> sa.PrimaryKeyConstraint:
-    return sa.PrimaryKeyConstraint(*columns, name=conv(f"pk_{table}"))
-
-
-def _purchase_key(cls: type[Any], table: str) -> sa.ForeignKeyConstraint:
-    purchases = _qualified(cls, "credit_purchases")
-    return sa.ForeignKeyConstraint(
-        ["purchase_id"], [f"{purchases}.id"], name=conv(f"fk_{table}_purchase_id")
-    )
-
-
-def _qualified(cls: type[Any], table: str) -> str:
-    schema = cls.metadata.schema
-    return f"{schema}.{table}" if schema else table
 
 
 class CreditPackageMixin:
@@ -99,37 +29,20 @@ class CreditPackageMixin:
 
     __tablename__ = "credit_packages"
 
-    id: Mapped[uuid.UUID] = mapped_column(_ID, default=uuid.uuid4)
-    package_code: Mapped[str] = mapped_column(sa.String(50))
-    package_name: Mapped[str] = mapped_column(sa.String(255))
-    description: Mapped[str | None] = mapped_column(sa.Text)
-    credits: Mapped[int] = mapped_column(sa.BigInteger)
-    unit_amount: Mapped[int] = mapped_column(sa.BigInteger)
-    currency: Mapped[str] = mapped_column(_CURRENCY)
-    discount_percentage: Mapped[int] = mapped_column(sa.Integer, default=0)
-    is_active: Mapped[bool] = mapped_column(sa.Boolean, default=True)
-    display_order: Mapped[int] = mapped_column(sa.Integer, default=0)
-    stripe_product_id: Mapped[str | None] = mapped_column(_STRIPE_ID)
-    stripe_price_id: Mapped[str | None] = mapped_column(_STRIPE_ID)
-    created_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-    updated_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-
-    @declared_attr.directive
-    @classmethod
-    def __table_args__(cls) -> tuple[Any, ...]:
-        return (
-            _primary_key("credit_packages", "id"),
-            _unique("credit_packages_package_code", "package_code"),
-            _check("credit_packages_credits", f"credits > 0 AND credits <= {LARGEST_INTEGER}"),
-            _check(
-                "credit_packages_unit_amount",
-                f"unit_amount >= 0 AND unit_amount <= {LARGEST_INTEGER}",
-            ),
-            _check(
-                "credit_packages_discount_percentage",
-                "discount_percentage >= 0 AND discount_percentage <= 100",
-            ),
-        )
+    id: Mapped[uuid.UUID]
+    package_code: Mapped[str]
+    package_name: Mapped[str]
+    description: Mapped[str | None]
+    credits: Mapped[int]
+    unit_amount: Mapped[int]
+    currency: Mapped[str]
+    discount_percentage: Mapped[int]
+    is_active: Mapped[bool]
+    display_order: Mapped[int]
+    stripe_product_id: Mapped[str | None]
+    stripe_price_id: Mapped[str | None]
+    created_at: Mapped[dt.datetime]
+    updated_at: Mapped[dt.datetime]
 
 
 class CreditPurchaseMixin:
@@ -141,97 +54,48 @@ class CreditPurchaseMixin:
 
     __tablename__ = "credit_purchases"
 
-    id: Mapped[uuid.UUID] = mapped_column(_ID, default=uuid.uuid4)
-    user_id: Mapped[str] = mapped_column(sa.String(LONGEST_USER_ID))
+    id: Mapped[uuid.UUID]
+    user_id: Mapped[str]
 
-    package_id: Mapped[uuid.UUID | None] = mapped_column(_ID)
-    package_code: Mapped[str] = mapped_column(sa.String(50))
-    package_name: Mapped[str] = mapped_column(sa.String(255))
-    amount_credits: Mapped[int] = mapped_column(sa.BigInteger)
-    unit_amount: Mapped[int] = mapped_column(sa.BigInteger)
-    currency: Mapped[str] = mapped_column(_CURRENCY)
-    stripe_price_id: Mapped[str | None] = mapped_column(_STRIPE_ID)
+    package_id: Mapped[uuid.UUID | None]
+    package_code: Mapped[str]
+    package_name: Mapped[str]
+    amount_credits: Mapped[int]
+    unit_amount: Mapped[int]
+    currency: Mapped[str]
+    stripe_price_id: Mapped[str | None]
 
-    stripe_checkout_session_id: Mapped[str | None] = mapped_column(_STRIPE_ID)
-    checkout_url: Mapped[str | None] = mapped_column(sa.Text)
-    # Plain JSON keeps the order of keys: what is sent again is byte for byte what was sent first.
-    checkout_params: Mapped[dict[str, Any]] = mapped_column(sa.JSON(none_as_null=True))
-    checkout_attempt: Mapped[int] = mapped_column(sa.Integer, default=1)
-    checkout_claimed_until: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
-    expires_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
-    idempotency_key: Mapped[str | None] = mapped_column(sa.String(255))
-    request_hash: Mapped[str] = mapped_column(sa.String(64))
+    stripe_checkout_session_id: Mapped[str | None]
+    checkout_url: Mapped[str | None]
+    checkout_params: Mapped[dict[str, Any]]
+    checkout_attempt: Mapped[int]
+    checkout_claimed_until: Mapped[dt.datetime | None]
+    expires_at: Mapped[dt.datetime | None]
+    idempotency_key: Mapped[str | None]
+    request_hash: Mapped[str]
 
-    stripe_payment_intent_id: Mapped[str | None] = mapped_column(_STRIPE_ID)
-    session_completed_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
-    paid_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
-    failed_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
-    expired_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
-    amount_paid: Mapped[int | None] = mapped_column(sa.BigInteger)
-    livemode: Mapped[bool] = mapped_column(sa.Boolean)
-    review_reason: Mapped[str | None] = mapped_column(sa.Text)
-    review_decision: Mapped[str | None] = mapped_column(sa.String(20))
-    reviewed_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
-    reviewed_by: Mapped[str | None] = mapped_column(sa.String(255))
-    review_note: Mapped[str | None] = mapped_column(sa.Text)
-    stripe_checked_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
+    stripe_payment_intent_id: Mapped[str | None]
+    session_completed_at: Mapped[dt.datetime | None]
+    paid_at: Mapped[dt.datetime | None]
+    failed_at: Mapped[dt.datetime | None]
+    expired_at: Mapped[dt.datetime | None]
+    amount_paid: Mapped[int | None]
+    livemode: Mapped[bool]
+    review_reason: Mapped[str | None]
+    review_decision: Mapped[str | None]
+    reviewed_at: Mapped[dt.datetime | None]
+    reviewed_by: Mapped[str | None]
+    review_note: Mapped[str | None]
+    stripe_checked_at: Mapped[dt.datetime | None]
 
-    status: Mapped[str] = mapped_column(sa.String(20), default="pending")
-    amount_refunded: Mapped[int] = mapped_column(sa.BigInteger, default=0)
-    credits_revoked: Mapped[int] = mapped_column(sa.BigInteger, default=0)
-    completed_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
+    status: Mapped[str]
+    amount_refunded: Mapped[int]
+    credits_revoked: Mapped[int]
+    completed_at: Mapped[dt.datetime | None]
 
-    metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSONObject)
-    created_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-    updated_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-
-    @declared_attr.directive
-    @classmethod
-    def __table_args__(cls) -> tuple[Any, ...]:
-        packages = _qualified(cls, "credit_packages")
-        paid = sa.text("paid_at IS NOT NULL")
-        return (
-            _primary_key("credit_purchases", "id"),
-            sa.ForeignKeyConstraint(
-                ["package_id"],
-                [f"{packages}.id"],
-                name=conv("fk_credit_purchases_package_id"),
-                ondelete="SET NULL",
-            ),
-            _unique("credit_purchases_stripe_checkout_session_id", "stripe_checkout_session_id"),
-            _unique("credit_purchases_stripe_payment_intent_id", "stripe_payment_intent_id"),
-            _unique("credit_purchases_user_id_idempotency_key", "user_id", "idempotency_key"),
-            _check(
-                "credit_purchases_amount_credits",
-                f"amount_credits > 0 AND amount_credits <= {LARGEST_INTEGER}",
-            ),
-            _check("credit_purchases_unit_amount", "unit_amount >= 0"),
-            _check("credit_purchases_amount_paid", "amount_paid >= 0"),
-            _check(
-                "credit_purchases_credits_revoked",
-                "credits_revoked >= 0 AND credits_revoked <= amount_credits",
-            ),
-            # What a report needs stands behind what it looks up, so that it reads no row.
-            _index(
-                "credit_purchases_of_user",
-                "user_id",
-                sa.text("created_at DESC"),
-                *("id", "paid_at", "currency", "package_code", "amount_paid"),
-            ),
-            _index(
-                "credit_purchases_created_at",
-                sa.text("created_at DESC"),
-                *("id", "status", "package_code", "paid_at", "completed_at"),
-            ),
-            _index(
-                "credit_purchases_sales",
-                *("package_code", "currency", "paid_at", "amount_paid", "amount_credits"),
-                postgresql_where=paid,
-                sqlite_where=paid,
-            ),
-            _index("credit_purchases_status_created_at", "status", "created_at"),
-            _index("credit_purchases_package_id", "package_id"),
-        )
+    metadata_: Mapped[dict[str, Any] | None]
+    created_at: Mapped[dt.datetime]
+    updated_at: Mapped[dt.datetime]
 
 
 class CreditBuyerMixin:
@@ -239,17 +103,9 @@ class CreditBuyerMixin:
 
     __tablename__ = "credit_buyers"
 
-    user_id: Mapped[str] = mapped_column(sa.String(LONGEST_USER_ID))
-    stripe_customer_id: Mapped[str | None] = mapped_column(_STRIPE_ID)
-    created_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-
-    @declared_attr.directive
-    @classmethod
-    def __table_args__(cls) -> tuple[Any, ...]:
-        return (
-            _primary_key("credit_buyers", "user_id"),
-            _unique("credit_buyers_stripe_customer_id", "stripe_customer_id"),
-        )
+    user_id: Mapped[str]
+    stripe_customer_id: Mapped[str | None]
+    created_at: Mapped[dt.datetime]
 
 
 class CreditRefundRequestMixin:
@@ -257,24 +113,13 @@ class CreditRefundRequestMixin:
 
     __tablename__ = "credit_refund_requests"
 
-    id: Mapped[uuid.UUID] = mapped_column(_ID, default=uuid.uuid4)
-    purchase_id: Mapped[uuid.UUID] = mapped_column(_ID)
-    amount: Mapped[int] = mapped_column(sa.BigInteger)
-    reason: Mapped[str | None] = mapped_column(sa.Text)
-    actor: Mapped[str] = mapped_column(sa.String(LONGEST_ACTOR))
-    stripe_refund_id: Mapped[str | None] = mapped_column(_STRIPE_ID)
-    created_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-
-    @declared_attr.directive
-    @classmethod
-    def __table_args__(cls) -> tuple[Any, ...]:
-        return (
-            _primary_key("credit_refund_requests", "id"),
-            _purchase_key(cls, "credit_refund_requests"),
-            _unique("credit_refund_requests_stripe_refund_id", "stripe_refund_id"),
-            _check("credit_refund_requests_amount", "amount > 0"),
-            _index("credit_refund_requests_purchase_id", "purchase_id"),
-        )
+    id: Mapped[uuid.UUID]
+    purchase_id: Mapped[uuid.UUID]
+    amount: Mapped[int]
+    reason: Mapped[str | None]
+    actor: Mapped[str]
+    stripe_refund_id: Mapped[str | None]
+    created_at: Mapped[dt.datetime]
 
 
 class CreditPaymentMixin:
@@ -282,34 +127,19 @@ class CreditPaymentMixin:
 
     __tablename__ = "credit_payments"
 
-    stripe_payment_intent_id: Mapped[str] = mapped_column(_STRIPE_ID)
-
-    @declared_attr.directive
-    @classmethod
-    def __table_args__(cls) -> tuple[Any, ...]:
-        return (_primary_key("credit_payments", "stripe_payment_intent_id"),)
+    stripe_payment_intent_id: Mapped[str]
 
 
 class _ReversalMixin:
     """Money of a payment that goes back, as Stripe tells it: minor units of ``currency``."""
 
-    stripe_payment_intent_id: Mapped[str] = mapped_column(_STRIPE_ID)
-    amount: Mapped[int] = mapped_column(sa.BigInteger)
-    currency: Mapped[str] = mapped_column(_CURRENCY)
-    status: Mapped[str] = mapped_column(sa.String(50))
-    live_rank: Mapped[int] = mapped_column(sa.SmallInteger)
-    created_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-    updated_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-
-    @declared_attr.directive
-    @classmethod
-    def __table_args__(cls) -> tuple[Any, ...]:
-        table, key = cls.__tablename__, cls._key  # type: ignore[attr-defined]
-        return (
-            _primary_key(table, key),
-            _check(f"{table}_amount", "amount >= 0"),
-            _index(f"{table}_stripe_payment_intent_id", "stripe_payment_intent_id"),
-        )
+    stripe_payment_intent_id: Mapped[str]
+    amount: Mapped[int]
+    currency: Mapped[str]
+    status: Mapped[str]
+    live_rank: Mapped[int]
+    created_at: Mapped[dt.datetime]
+    updated_at: Mapped[dt.datetime]
 
 
 class CreditRefundMixin(_ReversalMixin):
@@ -317,9 +147,8 @@ class CreditRefundMixin(_ReversalMixin):
     them live), 30 failed, 31 canceled."""
 
     __tablename__ = "credit_refunds"
-    _key = "stripe_refund_id"
 
-    stripe_refund_id: Mapped[str] = mapped_column(_STRIPE_ID)
+    stripe_refund_id: Mapped[str]
 
 
 class CreditDisputeMixin(_ReversalMixin):
@@ -327,9 +156,8 @@ class CreditDisputeMixin(_ReversalMixin):
     (live) and 2 returned, its units order the status texts."""
 
     __tablename__ = "credit_disputes"
-    _key = "stripe_dispute_id"
 
-    stripe_dispute_id: Mapped[str] = mapped_column(_STRIPE_ID)
+    stripe_dispute_id: Mapped[str]
 
 
 class CreditGrantMixin:
@@ -342,42 +170,21 @@ class CreditGrantMixin:
 
     __tablename__ = "credit_grants"
 
-    id: Mapped[uuid.UUID] = mapped_column(_ID, default=uuid.uuid4)
-    purchase_id: Mapped[uuid.UUID] = mapped_column(_ID)
-    sequence: Mapped[int] = mapped_column(sa.Integer)
-    user_id: Mapped[str] = mapped_column(sa.String(LONGEST_USER_ID))
-    credits: Mapped[int] = mapped_column(sa.BigInteger)
-    reason: Mapped[str] = mapped_column(sa.String(30))
-    cause: Mapped[str] = mapped_column(sa.String(255))
-    created_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
+    id: Mapped[uuid.UUID]
+    purchase_id: Mapped[uuid.UUID]
+    sequence: Mapped[int]
+    user_id: Mapped[str]
+    credits: Mapped[int]
+    reason: Mapped[str]
+    cause: Mapped[str]
+    created_at: Mapped[dt.datetime]
 
-    delivered_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
-    claimed_until: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
-    attempts: Mapped[int] = mapped_column(sa.Integer, default=0)
-    next_attempt_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
-    last_error: Mapped[str | None] = mapped_column(sa.Text)
-    package_code: Mapped[str | None] = mapped_column(sa.String(50))
-
-    @declared_attr.directive
-    @classmethod
-    def __table_args__(cls) -> tuple[Any, ...]:
-        undelivered = sa.text("delivered_at IS NULL")
-        return (
-            _primary_key("credit_grants", "id"),
-            _purchase_key(cls, "credit_grants"),
-            _unique("credit_grants_purchase_id_sequence", "purchase_id", "sequence"),
-            _check("credit_grants_credits", "credits <> 0"),
-            _index("credit_grants_user_id_created_at", "user_id", "created_at"),
-            _index(
-                "credit_grants_package_code_created_at", "package_code", "created_at", "credits"
-            ),
-            _index(
-                "credit_grants_undelivered",
-                "next_attempt_at",
-                postgresql_where=undelivered,
-                sqlite_where=undelivered,
-            ),
-        )
+    delivered_at: Mapped[dt.datetime | None]
+    claimed_until: Mapped[dt.datetime | None]
+    attempts: Mapped[int]
+    next_attempt_at: Mapped[dt.datetime | None]
+    last_error: Mapped[str | None]
+    package_code: Mapped[str | None]
 
 
 class CreditWebhookEventMixin:
@@ -385,26 +192,17 @@ class CreditWebhookEventMixin:
 
     __tablename__ = "credit_webhook_events"
 
-    stripe_event_id: Mapped[str] = mapped_column(_STRIPE_ID)
-    type: Mapped[str] = mapped_column(sa.String(255))
-    object_id: Mapped[str | None] = mapped_column(_STRIPE_ID)
-    purchase_id: Mapped[uuid.UUID | None] = mapped_column(_ID)
-    api_version: Mapped[str | None] = mapped_column(sa.String(50))
-    verdict: Mapped[str] = mapped_column(sa.String(20))
-    attempts: Mapped[int] = mapped_column(sa.Integer, default=1)
-    error_class: Mapped[str | None] = mapped_column(sa.String(255))
-    created: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
-    received_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-    updated_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-
-    @declared_attr.directive
-    @classmethod
-    def __table_args__(cls) -> tuple[Any, ...]:
-        return (
-            _primary_key("credit_webhook_events", "stripe_event_id"),
-            _index("credit_webhook_events_purchase_id", "purchase_id"),
-            _index("credit_webhook_events_verdict_received_at", "verdict", "received_at"),
-        )
+    stripe_event_id: Mapped[str]
+    type: Mapped[str]
+    object_id: Mapped[str | None]
+    purchase_id: Mapped[uuid.UUID | None]
+    api_version: Mapped[str | None]
+    verdict: Mapped[str]
+    attempts: Mapped[int]
+    error_class: Mapped[str | None]
+    created: Mapped[dt.datetime | None]
+    received_at: Mapped[dt.datetime]
+    updated_at: Mapped[dt.datetime]
 
 
 class CreditAuditLogMixin:
@@ -412,21 +210,12 @@ class CreditAuditLogMixin:
 
     __tablename__ = "credit_audit_log"
 
-    id: Mapped[int] = mapped_column(_Serial, autoincrement=True)
-    created_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-    actor: Mapped[str] = mapped_column(sa.String(LONGEST_ACTOR))
-    action: Mapped[str] = mapped_column(sa.String(100))
-    purchase_id: Mapped[uuid.UUID | None] = mapped_column(_ID)
-    details: Mapped[dict[str, Any] | None] = mapped_column(JSONObject)
-
-    @declared_attr.directive
-    @classmethod
-    def __table_args__(cls) -> tuple[Any, ...]:
-        return (
-            _primary_key("credit_audit_log", "id"),
-            _index("credit_audit_log_purchase_id", "purchase_id"),
-            _index("credit_audit_log_created_at", "created_at"),
-        )
+    id: Mapped[int]
+    created_at: Mapped[dt.datetime]
+    actor: Mapped[str]
+    action: Mapped[str]
+    purchase_id: Mapped[uuid.UUID | None]
+    details: Mapped[dict[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -490,16 +279,25 @@ def build_models(
             )
         return models
     _refuse_name_clash(metadata)
-    base = cast(type[Any], type("CreditBase", (DeclarativeBase,), {"metadata": metadata}))
+    tables, private = make_tables(metadata), registry(metadata=metadata)
     mixins = _MIXINS | {"Purchase": purchase_class}
     models = Models(
         **{
-            name: type(f"Credit{name}", (mixin, base), {"__module__": __name__})
+            name: _mapped(name, mixin, tables[mixin.__tablename__], private)
             for name, mixin in mixins.items()
         }
     )
     metadata.info[_INFO_KEY] = (models, purchase_class)
     return models
+
+
+def _mapped(name: str, mixin: type[Any], table: sa.Table, private: registry) -> type[Any]:
+    members = {"__module__": __name__, "__init__": private.constructor}
+    model = type(f"Credit{name}", (mixin,), members)
+    # The name that every declarative base has for its MetaData.
+    properties = {"metadata_": table.c.metadata} if "metadata" in table.c else {}
+    private.map_imperatively(model, table, properties=properties)
+    return model
 
 
 def _refuse_name_clash(metadata: sa.MetaData) -> None:

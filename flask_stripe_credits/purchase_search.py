@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from .errors import InvalidFilter
 from .facts import PurchaseStatus, Row
-from .models import LONGEST_USER_ID, Models
+from .models import Models
 from .stripe_objects import is_stripe_id, parse_uuid
+from .tables import LONGEST_USER_ID
 
 COLUMNS = (
     "id",

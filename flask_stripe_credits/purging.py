@@ -17,11 +17,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from .facts import PurchaseStatus, Verdict
-from .models import LONGEST_USER_ID, Models
+from .models import Models
 from .notices import log_act
 from .reading import reading
 from .review_queue import flagged_by_itself
 from .state import AppState
+from .tables import LONGEST_USER_ID
 from .unit_of_work import UnitOfWork, in_transaction
 
 # Stripe delivers again, and lists, what is up to 30 days old; reconciliation reads 35 days.

@@ -24,12 +24,12 @@ from .facts import (
 )
 from .fulfillment import settle
 from .logs import Log
-from .models import LONGEST_USER_ID
 from .notices import log_act
 from .reading import reading
 from .review_queue import flagged_by_itself
 from .state import AppState
 from .stripe_objects import is_stripe_id, parse_uuid
+from .tables import LONGEST_USER_ID
 from .unit_of_work import UnitOfWork
 
 log: Log = Log(__name__)

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from ..models import LONGEST_ACTOR
+from ..tables import LONGEST_ACTOR
 
 by_option: Final = click.option(
     "--by", help="Who does it; default: the user of the operating system."

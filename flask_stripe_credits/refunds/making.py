@@ -21,12 +21,12 @@ from ..errors import (
 )
 from ..facts import PurchaseStatus, Row, record_refunds
 from ..fulfillment import settle
-from ..models import LONGEST_ACTOR
 from ..money import LARGEST_INTEGER
 from ..outbox import described
 from ..reading import reading
 from ..state import AppState
 from ..stripe_objects import PURCHASE_MARKER, REQUEST_MARKER, SITE_MARKER, Refund
+from ..tables import LONGEST_ACTOR
 from ..unit_of_work import in_transaction
 from . import requests
 from .requests import Refunded, Request, Wish, find_request, request_for

@@ -7,8 +7,8 @@ import uuid
 from flask import current_app
 from werkzeug.exceptions import Unauthorized
 
-from ..models import LONGEST_USER_ID
 from ..state import AppState
+from ..tables import LONGEST_USER_ID
 
 _TOO_LARGE = 10**LONGEST_USER_ID
 
