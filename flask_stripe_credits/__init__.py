@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .deferred import public_names
 
 if TYPE_CHECKING:
     from .errors import StripeCreditsError
@@ -21,21 +23,16 @@ __all__ = [
 
 # pytest imports this package for the plugin in every suite of an environment that has it:
 # Flask and SQLAlchemy are imported by those who use them.
-_HOMES = {
-    "GrantSnapshot": "snapshots",
-    "Money": "money",
-    "PurchaseSnapshot": "snapshots",
-    "StripeCredits": "extension",
-    "StripeCreditsError": "errors",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-    globals()[name] = found
-    return found
+__getattr__: Callable[[str], Any] = public_names(
+    __name__,
+    {
+        "GrantSnapshot": "snapshots",
+        "Money": "money",
+        "PurchaseSnapshot": "snapshots",
+        "StripeCredits": "extension",
+        "StripeCreditsError": "errors",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -14,13 +14,10 @@ from flask_sqlalchemy import SQLAlchemy
 
 from .cli import register_commands
 from .config import LogFormat, Settings, read_settings
+from .deferred import Deferred
 from .errors import ConfigurationError, Refuse
-from .fulfillment import deliver_due
-from .gateway import Gateway
 from .host_migrations import keep_out_of_host_migrations
 from .logs import Log, write_json_lines
-from .mail import Letter
-from .mail import install as install_mail
 from .models import (
     CreditAuditLogMixin,
     CreditBuyerMixin,
@@ -38,14 +35,15 @@ from .models import (
 from .monitoring import measurements_for
 from .receivers import Receivers
 from .signals import purchase_completed, purchase_restored, purchase_reversed
-from .snapshots import PurchaseSnapshot
 from .state import EXTENSION_KEY, AppState, Callbacks, current_state
-from .web.api import make_blueprint
+from .web.blueprint import make_blueprint
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from .mail import Letter
     from .receiver_types import Receiver
+    from .snapshots import PurchaseSnapshot
 
 log: Log = Log(__name__)
 
@@ -56,10 +54,12 @@ Check = TypeVar("Check", bound=Callable[[], bool])
 BalanceLoader = TypeVar("BalanceLoader", bound=Callable[[str], int | Decimal | None])
 EmailLoader = TypeVar("EmailLoader", bound=Callable[[str], str | None])
 OptOut = TypeVar("OptOut", bound=Callable[[str, str], object])
-MailSender = TypeVar("MailSender", bound=Callable[[Letter], object])
+MailSender = TypeVar("MailSender", bound="Callable[[Letter], object]")
 ParamsHook = TypeVar(
-    "ParamsHook", bound=Callable[[PurchaseSnapshot, dict[str, Any]], Mapping[str, Any]]
+    "ParamsHook", bound="Callable[[PurchaseSnapshot, dict[str, Any]], Mapping[str, Any]]"
 )
+
+_deliver_due = Deferred(__package__, "fulfillment:deliver_due")
 
 _ROUTES_NEED = {
     "STRIPE_SECRET_KEY": "POST /purchase and the webhook",
@@ -142,15 +142,13 @@ class StripeCredits:
         if settings.log_format is LogFormat.JSON:
             write_json_lines()
         _report_problems(settings)
-        measurements = measurements_for(app, settings, self._metrics_registry)
         app.extensions[EXTENSION_KEY] = AppState(
             db=self._known_db(),
             models=models,
             settings=settings,
-            gateway=Gateway(settings, measurements=measurements),
             callbacks=self._callbacks,
             receivers=self._receivers,
-            measurements=measurements,
+            measure=measurements_for(app, settings, self._metrics_registry),
         )
         app.register_blueprint(make_blueprint(), url_prefix=settings.url_prefix)
         if settings.pages is not None:
@@ -158,7 +156,9 @@ class StripeCredits:
 
             app.register_blueprint(make_pages(), url_prefix=settings.pages)
         if settings.mail:
-            install_mail(app)
+            from .mail.installing import install
+
+            install(app)
         register_commands(app)
         keep_out_of_host_migrations(app, self._known_db().metadata)
         self._receivers.attach(app)
@@ -198,7 +198,8 @@ class StripeCredits:
 
         :raises ~flask_stripe_credits.errors.DatabaseBusy: the database gave up; nothing is lost.
         """
-        return deliver_due(current_state())
+        taken: int = _deliver_due(current_state())
+        return taken
 
     def user_id_loader(self, function: Loader) -> Loader:
         """Let ``function`` say who is asking: it returns a user's id, or None for nobody.

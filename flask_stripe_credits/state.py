@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
 
 from .config import Settings
+from .deferred import Deferred
 from .errors import ConfigurationError
-from .gateway import Gateway
 from .measurements import Measurements
 from .models import Models
 from .receivers import Receivers
-from .snapshots import PurchaseSnapshot
-from .statements import Statements
+
+if TYPE_CHECKING:
+    from .gateway import Gateway
+    from .snapshots import PurchaseSnapshot
+    from .statements import Statements
+
+_Gateway = Deferred(__package__, "gateway:Gateway")
+_Statements = Deferred(__package__, "statements:Statements")
 
 EXTENSION_KEY = "stripe_credits"
 
@@ -40,25 +47,41 @@ class Callbacks:
     ) = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AppState:
-    """One app's settings, database, models and connection to Stripe."""
+    """One app's settings, database, models and connection to Stripe.
+
+    What only requests need is imported and made when it is first asked for.
+
+    :ivar http_client: what carries requests to Stripe; None for connections of our own.
+    """
 
     db: SQLAlchemy
     models: Models
     settings: Settings
-    gateway: Gateway
     callbacks: Callbacks
     # Held here so that receivers live as long as the app does, not the StripeCredits object.
     receivers: Receivers
-    measurements: Measurements = field(default_factory=Measurements)
+    measure: Callable[[], Measurements]
+    http_client: Any = None
     _statements: dict[str, Statements] = field(default_factory=dict)
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        """The app's way to Stripe."""
+        gateway: Gateway = _Gateway(self.settings, self.http_client, self.measurements)
+        return gateway
+
+    @cached_property
+    def measurements(self) -> Measurements:
+        """What is told of everything that happens."""
+        return self.measure()
 
     def statements(self, dialect: str) -> Statements:
         """The statements for a database; built at the first call."""
         found = self._statements.get(dialect)
         if found is None:
-            found = self._statements[dialect] = Statements(self.models, dialect)
+            found = self._statements[dialect] = _Statements(self.models, dialect)
         return found
 
 

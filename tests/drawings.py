@@ -77,7 +77,7 @@ STOREYS = (
     ("Selling and looking after", "", "balances"),
     ("Facts and credits", "your receivers", "unit_of_work"),
     ("Talking to others", "your database, Stripe's API", "stripe_objects"),
-    ("Tables", "your MetaData", "models"),
+    ("Tables", "your MetaData", "tables"),
     ("Ground", "", "errors"),
 )
 

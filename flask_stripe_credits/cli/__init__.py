@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import click
 from flask import Flask
 from flask.cli import AppGroup
 
+from ..deferred import imported
+
 _COMMANDS = {
-    "audit": "audit.audit_command",
-    "db": "db.db_group",
-    "deliver": "deliver.deliver_command",
-    "demo-data": "demo_data.demo_data_command",
-    "dev": "dev.command.dev_command",
-    "doctor": "doctor.doctor_command",
-    "monitoring": "monitoring.monitoring_group",
-    "packages": "packages.packages_group",
-    "purchases": "purchases.purchases_group",
-    "purge": "purge.purge_command",
-    "reconcile": "reconcile.reconcile_command",
-    "refund": "refund.refund_command",
-    "replay": "replay.replay_command",
-    "review": "review.review_group",
-    "sandbox": "sandbox.sandbox",
-    "setup": "setup.setup_command",
-    "stats": "stats.stats_command",
-    "sync": "sync.sync_command",
-    "webhook": "webhook.webhook_group",
+    "audit": "audit:audit_command",
+    "db": "db:db_group",
+    "deliver": "deliver:deliver_command",
+    "demo-data": "demo_data:demo_data_command",
+    "dev": "dev.command:dev_command",
+    "doctor": "doctor:doctor_command",
+    "monitoring": "monitoring:monitoring_group",
+    "packages": "packages:packages_group",
+    "purchases": "purchases:purchases_group",
+    "purge": "purge:purge_command",
+    "reconcile": "reconcile:reconcile_command",
+    "refund": "refund:refund_command",
+    "replay": "replay:replay_command",
+    "review": "review:review_group",
+    "sandbox": "sandbox:sandbox",
+    "setup": "setup:setup_command",
+    "stats": "stats:stats_command",
+    "sync": "sync:sync_command",
+    "webhook": "webhook:webhook_group",
 }
 
 
@@ -40,8 +40,7 @@ class _Credits(AppGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module, _, name = _COMMANDS[cmd_name].rpartition(".")
-        command: click.Command = getattr(import_module(f".{module}", __package__), name)
+        command: click.Command = imported(__name__, _COMMANDS[cmd_name])
         return command
 
 

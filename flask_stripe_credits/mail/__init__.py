@@ -6,8 +6,19 @@ none can hold the webhook's answer.
 
 from __future__ import annotations
 
-from .letters import Kind, Letter
-from .office import install, wait_until_sent
-from .sending import send
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Kind", "Letter", "install", "send", "wait_until_sent"]
+from ..deferred import public_names
+
+if TYPE_CHECKING:
+    from .letters import Kind, Letter
+    from .office import wait_until_sent
+    from .sending import send
+
+__all__ = ["Kind", "Letter", "send", "wait_until_sent"]
+
+__getattr__: Callable[[str], Any] = public_names(
+    __name__,
+    {"Kind": "letters", "Letter": "letters", "send": "sending", "wait_until_sent": "office"},
+)

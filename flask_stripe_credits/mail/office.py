@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-from typing import Any, cast
+from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Flask
 
 from ..delivery import apart
 from ..errors import MailFailed
 from ..logs import Log
-from ..signals import grant_committed, purchase_failed
 from ..snapshots import GrantSnapshot, PurchaseSnapshot
 from ..state import AppState, state_of
+from .installing import KEY
 from .letters import Kind, Letter, is_address, kind_of, write
 from .postman import Postman
 from .sending import send
 
 log: Log = Log(__name__)
-
-_KEY = "stripe_credits_mail"
-
-
-def install(app: Flask) -> None:
-    """Have mail sent for ``app``: connects to the signals, and adds the templates."""
-    if importlib.util.find_spec("flask_mailman") is None:
-        log.critical(
-            "mail_unusable",
-            "STRIPE_CREDITS_MAIL is on and Flask-Mailman isn't installed: no mail is sent unless "
-            "@credits.mail_sender takes it. Run pip install 'flask-stripe-credits[mail]'",
-        )
-    app.extensions[_KEY] = cast(dict[int, Postman], {})
-    app.register_blueprint(Blueprint("stripe_credits_mail", __name__, template_folder="templates"))
-    grant_committed.connect(_tell_of_grant, sender=app)
-    purchase_failed.connect(_tell_of_failure, sender=app)
 
 
 def wait_until_sent(app: Flask, timeout_seconds: float = 10.0) -> bool:
@@ -42,15 +25,17 @@ def wait_until_sent(app: Flask, timeout_seconds: float = 10.0) -> bool:
 
     For tests, and for scripts that end right after a purchase.
     """
-    postman = app.extensions.get(_KEY, {}).get(os.getpid())
+    postman = app.extensions.get(KEY, {}).get(os.getpid())
     return True if postman is None else bool(postman.wait(timeout_seconds))
 
 
-def _tell_of_grant(app: Flask, purchase: PurchaseSnapshot, grant: GrantSnapshot, **_: Any) -> None:
+def tell_of_grant(app: Flask, purchase: PurchaseSnapshot, grant: GrantSnapshot, **_: Any) -> None:
+    """Write to the buyer about a grant."""
     _post(app, kind_of(grant), purchase, grant)
 
 
-def _tell_of_failure(app: Flask, purchase: PurchaseSnapshot, **_: Any) -> None:
+def tell_of_failure(app: Flask, purchase: PurchaseSnapshot, **_: Any) -> None:
+    """Write to the buyer about a payment that failed."""
     # An operator's dismissal ends here as well, and then money may have been paid.
     if purchase.review_reason is None and purchase.amount_paid is None:
         _post(app, Kind.FAILED, purchase, None)
@@ -105,7 +90,7 @@ def _letter(
 
 def _postman(app: Flask) -> Postman:
     """This process' own: a thread doesn't live on in a forked worker."""
-    postmen: dict[int, Postman] = app.extensions[_KEY]
+    postmen: dict[int, Postman] = app.extensions[KEY]
     pid = os.getpid()
     if pid not in postmen:
         postmen.setdefault(pid, Postman(lambda letter: _carry(app, letter)))

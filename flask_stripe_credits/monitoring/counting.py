@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
@@ -209,3 +210,14 @@ class Counting(Measurements):
     @_never_raising
     def receivers_called(self, seconds: float) -> None:
         self._histogram("receivers_seconds").observe(seconds)
+
+
+_known: weakref.WeakKeyDictionary[Flask, Counting] = weakref.WeakKeyDictionary()
+
+
+def counting_of(app: Flask, settings: Settings, registry: CollectorRegistry | None) -> Counting:
+    """Return what counts for ``app``, made the first time: two would count everything twice."""
+    found = _known.get(app)
+    if found is None:
+        found = _known[app] = Counting(app, settings, registry)
+    return found

@@ -5,8 +5,10 @@ pytest finds it by itself. Until a test asks for one of its fixtures it imports 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..deferred import public_names
 
 if TYPE_CHECKING:
     from .invariants import assert_invariants
@@ -17,14 +19,11 @@ __all__ = ["Delivered", "StripeSandbox", "assert_invariants"]
 # Read by pytest, which is given this module by our entry point.
 pytest_plugins: list[str] = ["flask_stripe_credits.testing.fixtures"]
 
-_HOMES = {
-    "Delivered": "stripe_sandbox",
-    "StripeSandbox": "stripe_sandbox",
-    "assert_invariants": "invariants",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+__getattr__: Callable[[str], Any] = public_names(
+    __name__,
+    {
+        "Delivered": "stripe_sandbox",
+        "StripeSandbox": "stripe_sandbox",
+        "assert_invariants": "invariants",
+    },
+)

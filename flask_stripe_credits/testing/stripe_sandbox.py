@@ -18,7 +18,6 @@ from werkzeug.test import TestResponse
 
 from ..config import SECRET_KEY, WEBHOOK_SECRET, WEBHOOK_SECRET_FALLBACK, Secret, Settings
 from ..errors import ConfigurationError
-from ..gateway import Gateway
 from ..sandbox import Sandbox
 from ..sandbox.letters import signature_header
 from ..state import EXTENSION_KEY, AppState, state_of
@@ -74,7 +73,7 @@ class StripeSandbox:
         if serve:
             self.sandbox.start(deliver=False)
             self._settings = dataclasses.replace(self._settings, api_base=self.sandbox.url)
-        self._gateway = Gateway(self._settings, None if serve else http_client)
+        self._http_client = None if serve else http_client
         self.client: stripe.StripeClient = stripe.StripeClient(
             self._settings.require_secret_key().reveal(),
             base_addresses={"api": API_BASE},
@@ -89,7 +88,7 @@ class StripeSandbox:
         # The library would write a file into the home directory of whoever runs the tests.
         self._telemetry, stripe.enable_telemetry = stripe.enable_telemetry, False
         self._app.extensions[EXTENSION_KEY] = dataclasses.replace(
-            self._before, settings=self._settings, gateway=self._gateway
+            self._before, settings=self._settings, http_client=self._http_client
         )
         return self
 

@@ -1,35 +1,26 @@
-"""The routes. Thin: who asks, what is valid, one call below, one schema out."""
+"""What buyers ask. Thin: who asks, what is valid, one call below, one schema out."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 
-from flask import Blueprint, Response, request
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from flask import Response, request
+from werkzeug.exceptions import BadRequest
 
 from ..catalog import active_packages
 from ..checkout import CheckoutRequest, open_checkout
 from ..history import purchases_of
 from ..redirects import resolve_redirect
 from ..state import current_state
-from ..webhooks.receive import receive
 from . import schemas
-from .admin import add_admin_routes
-from .body import read_body
 from .identity import current_user_id
 from .json_exchange import json_answer, json_request, link_to_next, query_of
-from .monitoring import health, health_live, metrics
 from .openapi import openapi_document
 from .own_purchases import settled_purchase
-from .problems import register_error_handlers
-from .protection import exempt_from_host
-from .routes import add_all_else, add_route
 from .writers import compile_writer
 
 LARGEST_PURCHASE_REQUEST = 4_096
-# Stripe's events are a few kilobytes; the largest with every field expanded stay far below.
-LARGEST_EVENT = 512 * 1024
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
@@ -39,35 +30,6 @@ _checkout = schemas.CheckoutSchema()
 _history_query = schemas.HistoryQuerySchema()
 _write_history = compile_writer(schemas.HistoryItemSchema, schemas.HISTORY_FIELDS)
 _write_detail = compile_writer(schemas.PurchaseDetailSchema, schemas.HISTORY_FIELDS)
-
-
-def make_blueprint() -> Blueprint:
-    """Build the API's blueprint; one for each app, since the host's extensions remember it."""
-    api = Blueprint("stripe_credits", __name__)
-    for rule, view, method in (
-        ("/packages", packages, "GET"),
-        ("/purchase", purchase, "POST"),
-        ("/history", history, "GET"),
-        ("/purchases/<purchase_id>", purchase_detail, "GET"),
-        ("/webhook", webhook, "POST"),
-        ("/health", health, "GET"),
-        ("/health/live", health_live, "GET"),
-        ("/metrics", metrics, "GET"),
-        ("/openapi.json", openapi, "GET"),
-    ):
-        add_route(api, rule, {method: view})
-    add_admin_routes(api)
-    add_all_else(api)
-    api.after_request(_protect_answer)
-    register_error_handlers(api)
-    exempt_from_host(api, webhook, health, health_live, metrics)
-    return api
-
-
-def _protect_answer(response: Response) -> Response:
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    return response
 
 
 def packages() -> Response:
@@ -141,15 +103,6 @@ def purchase_detail(purchase_id: str) -> Response:
     }
     (written,) = _write_detail([shown])
     return json_answer(written)
-
-
-def webhook() -> Response:
-    """One delivery of Stripe's. Authenticated by its signature."""
-    state = current_state()
-    if request.content_encoding:
-        raise UnsupportedMediaType("the body must not be encoded")
-    verdict = receive(state, read_body(LARGEST_EVENT), request.headers.get("Stripe-Signature"))
-    return json_answer({"received": True, "verdict": verdict})
 
 
 def openapi() -> Response:

@@ -9,7 +9,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import NotFound, Unauthorized
 
 from ..errors import NotConfigured
-from ..monitoring import health_of
+from ..monitoring.health import health_of
 from ..state import current_app_object, current_state
 
 _TOKEN = "STRIPE_CREDITS_METRICS_TOKEN"  # noqa: S105 - the name of a setting

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-import sqlalchemy as sa
-from flask import Blueprint, Response, json
+from flask import Response, json
 from marshmallow import ValidationError
-from werkzeug.exceptions import HTTPException, default_exceptions
+from werkzeug.exceptions import HTTPException
 
 from ..errors import (
     ConfigurationError,
@@ -141,18 +140,8 @@ def problem(
     return response
 
 
-def register_error_handlers(blueprint: Blueprint) -> None:
-    """Answer every error of the blueprint's views with a problem document."""
-    blueprint.register_error_handler(StripeCreditsError, _our_error)
-    blueprint.register_error_handler(ValidationError, _validation_error)
-    for database_error in (sa.exc.DBAPIError, sa.exc.TimeoutError):
-        blueprint.register_error_handler(database_error, _database_error)
-    # By code as well, since a host's handler for a code would go before ours for the class.
-    for status in default_exceptions:
-        blueprint.register_error_handler(status, _http_error)
-
-
-def _our_error(error: StripeCreditsError) -> Response:
+def our_error(error: StripeCreditsError) -> Response:
+    """Answer an error of ours, by the table."""
     answer = next(
         (found for kind, found in _ANSWERS.items() if isinstance(error, kind)),
         _Answer(500, "internal_error", "Something went wrong on this server."),
@@ -185,15 +174,17 @@ def _our_error(error: StripeCreditsError) -> Response:
     )
 
 
-def _database_error(error: Exception) -> Response:
+def database_error(error: Exception) -> Response:
+    """Answer what a view's own reading ran into."""
     trouble = database_trouble(error)
     if trouble is None:
         raise error
     current_state().measurements.database_failed(kind_of_trouble(trouble, error))
-    return _our_error(outage_error(trouble, error))
+    return our_error(outage_error(trouble, error))
 
 
-def _validation_error(error: ValidationError) -> Response:
+def validation_error(error: ValidationError) -> Response:
+    """Answer with what is wrong with which field."""
     messages = error.messages if isinstance(error.messages, dict) else {"_": error.messages}
     fields = ", ".join(sorted(str(name) for name in messages))
     return problem(
@@ -201,7 +192,8 @@ def _validation_error(error: ValidationError) -> Response:
     )
 
 
-def _http_error(error: Exception) -> Response:
+def http_error(error: Exception) -> Response:
+    """Answer an error of HTTP's, also one that a view of ours or the host's hook raised."""
     status = getattr(error, "code", None) or 500
     title = HTTPStatus(status).phrase
     code = title.lower().replace(" ", "_").replace("-", "_").replace("'", "")

@@ -13,7 +13,6 @@ import sqlalchemy as sa
 import stripe
 from flask import request
 
-from flask_stripe_credits.gateway import Gateway
 from flask_stripe_credits.state import EXTENSION_KEY
 
 from ..hosts import PREFIX, make_host
@@ -62,9 +61,7 @@ def _ours(database_url: str) -> Contestant:
     host = make_host(database_url)
     host.credits.user_id_loader(lambda: request.headers.get("X-User"))
     host.load_packages()
-    host.app.extensions[EXTENSION_KEY] = replace(
-        host.state, gateway=Gateway(host.state.settings, Canned())
-    )
+    host.app.extensions[EXTENSION_KEY] = replace(host.state, http_client=Canned())
     count = _Counted(host.app, host.db, "credit_purchases", "stripe_checkout_session_id")
     return Contestant("ours", host.app, lambda n: count.requests(f"{PREFIX}/purchase", n), count)
 

@@ -21,7 +21,7 @@ from flask import Flask
 from sqlalchemy.engine.default import DefaultDialect
 
 from flask_stripe_credits import gateway, signals, stripe_objects, unit_of_work
-from flask_stripe_credits.web import api
+from flask_stripe_credits.web import api, webhook
 from flask_stripe_credits.webhooks import receive
 
 from .board import Slot
@@ -96,7 +96,7 @@ def patch(app: Flask, steps: Steps) -> Callable[..., Iterable[bytes]]:
 
 def _patch_calls(steps: Steps) -> None:
     returning: tuple[tuple[Any, str, str], ...] = (
-        (api, "read_body", "read body"),
+        (webhook, "read_body", "read body"),
         (receive, "verify_signature", "verify"),
         (stripe_objects.Event, "from_payload", "parse"),
         (api._purchase_request, "load", "validate"),

@@ -53,7 +53,7 @@ def test_E25_E26_nothing_switches_the_check_off(path: Path) -> None:
 
 
 def test_E26_of_the_request_only_one_header_is_read_by_the_webhook() -> None:
-    tree = ast.parse((PACKAGE / "web" / "api.py").read_text())
+    tree = ast.parse((PACKAGE / "web" / "webhook.py").read_text())
     (view,) = (
         node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "webhook"
     )

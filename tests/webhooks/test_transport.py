@@ -16,7 +16,7 @@ from flask import request
 from flask_wtf import CSRFProtect
 from werkzeug.serving import make_server
 
-from flask_stripe_credits.web.api import LARGEST_EVENT
+from flask_stripe_credits.web.webhook import LARGEST_EVENT
 
 from ..hosts import PREFIX, Host, make_host
 from ..payloads import encode, sign

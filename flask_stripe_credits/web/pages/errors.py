@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from flask import Blueprint, Response, make_response, render_template, request
-from werkzeug.exceptions import BadRequest, HTTPException, default_exceptions
+from flask import Response, make_response, render_template, request
+from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from ...errors import DatabaseBusy, StripeCreditsError, TablesOutOfDate
@@ -14,13 +14,6 @@ from .shop import too_old
 from .texts import text
 
 log: Log = Log(__name__)
-
-
-def register_error_pages(pages: Blueprint) -> None:
-    """Answer every error of our views with a page."""
-    pages.register_error_handler(StripeCreditsError, _our_error)
-    for status in default_exceptions:
-        pages.register_error_handler(status, _http_error)
 
 
 def error_page(status: int) -> Response:
@@ -35,13 +28,15 @@ def page_of_words(status: int, title: str, detail: str) -> Response:
     return make_response(page, status)
 
 
-def _our_error(error: StripeCreditsError) -> Response:
+def our_error(error: StripeCreditsError) -> Response:
+    """The page for an error of ours."""
     log.error("page_failed", "a page could not be shown: %s", error, error=error)
     busy = isinstance(error, (DatabaseBusy, TablesOutOfDate))
     return error_page(503 if busy else 500)
 
 
-def _http_error(error: Exception) -> BaseResponse:
+def http_error(error: Exception) -> BaseResponse:
+    """The page for an error of HTTP's."""
     if isinstance(error, BadRequest) and request.endpoint == "stripe_credits_pages.buy":
         return too_old(error)
     status = getattr(error, "code", None) or 500

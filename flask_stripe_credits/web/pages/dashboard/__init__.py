@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from .decisions import decide, waiting_list
-from .export import export
+from ....deferred import Deferred
 from .guard import add_page, is_administrator
-from .overview import overview
-from .package import package, packages
-from .purchase import purchase
-from .purchases import purchases
-from .refund import refund
-from .replay import replay
 
 __all__ = ["add_dashboard", "is_administrator"]
+
+_READ, _FORM = ("GET",), ("GET", "POST")
+_PAGES = tuple(
+    (path, name, Deferred(__name__, view), methods)
+    for path, name, view, methods in (
+        ("", "", "overview:overview", _READ),
+        ("/purchases.csv", "export", "export:export", _READ),
+        ("/purchases/<uuid:purchase_id>/refund", "refund", "refund:refund", _FORM),
+        ("/events/<event_id>/replay", "replay", "replay:replay", _FORM),
+        ("/reviews", "reviews", "decisions:waiting_list", _READ),
+        ("/reviews/<target>/<decision>", "decide", "decisions:decide", _FORM),
+        ("/packages", "packages", "package:packages", _READ),
+        ("/packages/<package_code>", "package", "package:package", _FORM),
+        ("/purchases", "purchases", "purchases:purchases", _READ),
+        ("/purchases/<uuid:purchase_id>", "purchase", "purchase:purchase", _READ),
+    )
+)
 
 
 def add_dashboard(pages: Blueprint) -> None:
     """Add the dashboard's pages to the others."""
-    add_page(pages, "", "", overview)
-    add_page(pages, "/purchases.csv", "export", export)
-    add_page(pages, "/purchases/<uuid:purchase_id>/refund", "refund", refund, "GET", "POST")
-    add_page(pages, "/events/<event_id>/replay", "replay", replay, "GET", "POST")
-    add_page(pages, "/reviews", "reviews", waiting_list)
-    add_page(pages, "/reviews/<target>/<decision>", "decide", decide, "GET", "POST")
-    add_page(pages, "/packages", "packages", packages)
-    add_page(pages, "/packages/<package_code>", "package", package, "GET", "POST")
-    add_page(pages, "/purchases", "purchases", purchases)
-    add_page(pages, "/purchases/<uuid:purchase_id>", "purchase", purchase)
+    for path, name, view, methods in _PAGES:
+        add_page(pages, path, name, view, *methods)

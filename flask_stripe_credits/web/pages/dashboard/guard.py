@@ -24,7 +24,6 @@ def add_page(
     """Add a page below the dashboard's address: for administrators, forms by our own token only.
 
     :param view: gets ``actor``, for the audit log, beside the values of the path.
-    :param methods: default GET.
     """
 
     @functools.wraps(view)
@@ -40,7 +39,7 @@ def add_page(
         PATH + path,
         endpoint=f"dashboard_{name}" if name else "dashboard",
         view_func=guarded,
-        methods=methods or ["GET"],
+        methods=methods,
     )
 
 
