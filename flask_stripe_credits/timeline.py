@@ -20,12 +20,40 @@ from .money import Money
 # What happened in one transaction has one time: an event brings a fact, a fact a grant.
 _ORDER = ("created", "request", "event", "session", "refund", "dispute", "grant", "delivery", "log")
 
+
+class Change(int):
+    """Credits that come or go: shown with their sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A part of a title: words that can be translated, and what is put in at ``%(name)s``."""
+
+    message: str
+    values: Mapping[str, str | int | Money] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """In English."""
+        if not self.values:
+            return self.message
+        return self.message % {name: _in_english(value) for name, value in self.values.items()}
+
+
+def _in_english(value: str | int | Money) -> str:
+    if isinstance(value, Change):
+        return f"{value:+,}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
 _SESSION_FACTS = {
-    "session_completed_at": "the buyer went through the checkout",
-    "paid_at": "paid",
-    "failed_at": "the payment failed",
-    "expired_at": "the checkout expired",
+    "session_completed_at": Phrase("the buyer went through the checkout"),
+    "paid_at": Phrase("paid"),
+    "failed_at": Phrase("the payment failed"),
+    "expired_at": Phrase("the checkout expired"),
 }
+_AND = Phrase(" and ")
+_NOT_KNOWN_TO_BE_MADE = Phrase(", and isn't known to have been made")
+_NOT_DELIVERED = Phrase(", not delivered yet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +64,21 @@ class Entry:
     :ivar kind: ``created``, ``request`` (an operator's for a refund), ``event`` (of Stripe's),
         ``session`` (what became of the checkout), ``refund``, ``dispute``, ``grant``,
         ``delivery`` (the signal to the credit manager) or ``log`` (the audit log).
-    :ivar title: what happened, for people; plain text.
+    :ivar words: what happened, for people; one after the other they are the title.
     :ivar details: plain JSON values; amounts are minor units, times are ISO 8601 in UTC.
     :ivar actor: who did it, None where nobody in particular did.
     """
 
     at: dt.datetime
     kind: str
-    title: str
+    words: tuple[Phrase, ...]
     details: Mapping[str, Any] = field(default_factory=dict)
     actor: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What happened, in English; plain text."""
+        return "".join(map(str, self.words))
 
 
 def timeline_of(connection: sa.Connection, models: Models, purchase_id: uuid.UUID) -> list[Entry]:
@@ -85,74 +118,97 @@ def _rows(connection: sa.Connection, table: sa.Table, column: str, value: object
 
 
 def _created(purchase: Row) -> Entry:
-    price = Money(purchase["unit_amount"], purchase["currency"])
-    title = f"{purchase['user_id']} wants {purchase['amount_credits']:,} credits for {price}"
+    wanted = Phrase(
+        "%(user)s wants %(credits)s credits for %(price)s",
+        {
+            "user": purchase["user_id"],
+            "credits": purchase["amount_credits"],
+            "price": Money(purchase["unit_amount"], purchase["currency"]),
+        },
+    )
     names = "user_id package_code package_name amount_credits unit_amount currency".split()
-    return Entry(purchase["created_at"], "created", title, plain(purchase, *names))
+    return Entry(purchase["created_at"], "created", (wanted,), plain(purchase, *names))
 
 
 def _sessions(purchase: Row) -> Iterator[Entry]:
     """What the session told, in one entry for what it told at once."""
-    told: dict[dt.datetime, list[str]] = defaultdict(list)
-    for name, words in _SESSION_FACTS.items():
-        if purchase[name] is not None:
-            told[purchase[name]].append(words)
+    told: dict[dt.datetime, list[Phrase]] = defaultdict(list)
+    for name, happened in _SESSION_FACTS.items():
+        at = purchase[name]
+        if at is not None:
+            told[at] += [_AND, happened] if told[at] else [happened]
     names = "stripe_checkout_session_id", "stripe_payment_intent_id"
-    for at, happened in told.items():
-        title, details = " and ".join(happened), plain(purchase, *names)
+    for at, words in told.items():
+        details = plain(purchase, *names)
         if at == purchase["paid_at"] and purchase["amount_paid"] is not None:
-            title += f": {Money(purchase['amount_paid'], purchase['currency'])}"
+            paid = Money(purchase["amount_paid"], purchase["currency"])
+            words.append(Phrase(": %(amount)s", {"amount": paid}))
             details |= plain(purchase, "amount_paid", "currency")
-        yield Entry(at, "session", title, details)
+        yield Entry(at, "session", tuple(words), details)
 
 
 def _request(request: Row, currency: str) -> Entry:
-    title = f"a refund of {Money(request['amount'], currency)} was asked for"
+    amount = Money(request["amount"], currency)
+    words = [Phrase("a refund of %(amount)s was asked for", {"amount": amount})]
     if request["reason"] is not None:
-        title += f" ({request['reason']})"
+        words.append(Phrase(" (%(reason)s)", {"reason": request["reason"]}))
     if request["stripe_refund_id"] is None:
-        title += ", and isn't known to have been made"
+        words.append(_NOT_KNOWN_TO_BE_MADE)
     details = plain(request, "id", "amount", "reason", "stripe_refund_id")
-    return Entry(request["created_at"], "request", title, details, request["actor"])
+    return Entry(request["created_at"], "request", tuple(words), details, request["actor"])
 
 
 def _event(event: Row) -> Entry:
-    title = f"{event['type']}: {event['verdict']}"
+    words = [Phrase("%(type)s: %(verdict)s", {name: event[name] for name in ("type", "verdict")})]
     if event["attempts"] > 1:
-        title += f" after {event['attempts']} attempts"
+        words.append(Phrase(" after %(attempts)s attempts", {"attempts": event["attempts"]}))
     names = "stripe_event_id type object_id verdict attempts error_class api_version".split()
     details = plain(event, *names, "created", "updated_at")
-    return Entry(event["received_at"], "event", title, details, "stripe")
+    return Entry(event["received_at"], "event", tuple(words), details, "stripe")
 
 
 def _reversals(kind: str, rows: Iterable[Row]) -> Iterator[Entry]:
     """The first we heard of each refund or dispute, and what became of it."""
     for row in rows:
-        id = row[f"stripe_{kind}_id"]
         details = plain(row, f"stripe_{kind}_id", "amount", "currency", "status")
-        title = f"{kind} {id} of {Money(row['amount'], row['currency'])}"
+        about = {
+            "id": row[f"stripe_{kind}_id"],
+            "amount": Money(row["amount"], row["currency"]),
+        }
+        what = (
+            Phrase("refund %(id)s of %(amount)s", about)
+            if kind == "refund"
+            else Phrase("dispute %(id)s of %(amount)s", about)
+        )
+        status = {"status": row["status"]}
         if row["updated_at"] == row["created_at"]:
-            yield Entry(row["created_at"], kind, f"{title}: {row['status']}", details, "stripe")
+            words = (what, Phrase(": %(status)s", status))
+            yield Entry(row["created_at"], kind, words, details, "stripe")
             continue
         first = {name: details[name] for name in details if name != "status"}
-        yield Entry(row["created_at"], kind, title, first, "stripe")
-        yield Entry(row["updated_at"], kind, f"{title} is now {row['status']}", details, "stripe")
+        yield Entry(row["created_at"], kind, (what,), first, "stripe")
+        words = (what, Phrase(" is now %(status)s", status))
+        yield Entry(row["updated_at"], kind, words, details, "stripe")
 
 
 def _grants(rows: Iterable[Row]) -> Iterator[Entry]:
     for row in sorted(rows, key=itemgetter("sequence")):
         signal = signal_for(row["sequence"], row["credits"]).name
-        credits = f"{row['credits']:+,} credits"
+        credits = Change(row["credits"])
         details = plain(row, "id", "sequence", "credits", "reason", "cause")
-        title = f"grant {row['sequence']}: {credits} ({row['reason']})"
+        values = {"sequence": row["sequence"], "credits": credits, "reason": row["reason"]}
+        words = [Phrase("grant %(sequence)s: %(credits)s credits (%(reason)s)", values)]
         if row["delivered_at"] is None:
-            title += ", not delivered yet"
+            words.append(_NOT_DELIVERED)
             details |= plain(row, "attempts", "next_attempt_at", "last_error")
-        yield Entry(row["created_at"], "grant", title, details, row["cause"])
+        yield Entry(row["created_at"], "grant", tuple(words), details, row["cause"])
         if row["delivered_at"] is not None:
-            title = f"{signal} told the credit manager of {credits}"
+            told = Phrase(
+                "%(signal)s told the credit manager of %(credits)s credits",
+                {"signal": signal, "credits": credits},
+            )
             details = {"signal": signal, **plain(row, "id", "sequence", "credits", "attempts")}
-            yield Entry(row["delivered_at"], "delivery", title, details)
+            yield Entry(row["delivered_at"], "delivery", (told,), details)
 
 
 def _log(lines: Sequence[Row]) -> Iterator[Entry]:
@@ -164,12 +220,12 @@ def _log(lines: Sequence[Row]) -> Iterator[Entry]:
 
 def _logged(line: Row) -> Entry:
     details = line["details"] or {}
-    title = line["action"]
     reason = details.get("reason")
+    title = f"{line['action']}: {reason}" if reason else line["action"]
     return Entry(
         line["created_at"],
         "log",
-        f"{title}: {reason}" if reason else title,
+        (Phrase("%(text)s", {"text": title}),),
         {"action": line["action"], **details},
         line["actor"],
     )

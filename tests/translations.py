@@ -1,7 +1,6 @@
-"""Brings the catalogues of pages and mail up to date: ``make translations``.
+"""Brings the catalogues of pages, mail and timelines up to date: ``make translations``.
 
-Finds every text of both, puts new ones into each ``.po`` (empty, to be translated) and
-compiles the ``.mo``.
+Finds every text, puts new ones into each ``.po`` (empty, to be translated), compiles the ``.mo``.
 """
 
 from __future__ import annotations
@@ -17,12 +16,14 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileParser, write_po
 
 import flask_stripe_credits.mail
+import flask_stripe_credits.timeline
 import flask_stripe_credits.web.pages
 
 PAGES = Path(flask_stripe_credits.web.pages.__file__).parent
 MAIL = Path(flask_stripe_credits.mail.__file__).parent
+TIMELINE = Path(flask_stripe_credits.timeline.__file__)
 _TEMPLATES = {"fsc_text": None, "fsc_plural": (1, 2)}
-_CODE = {"text": None, "plural": (1, 2)}
+_CODE = {"text": None, "plural": (1, 2), "Phrase": None}
 
 
 class LastingCatalog(Catalog):
@@ -88,7 +89,7 @@ def _template() -> Catalog:
 
 
 def _found() -> Iterator[Any]:
-    for path in (*sorted(PAGES.rglob("*")), *sorted(MAIL.rglob("*"))):
+    for path in (TIMELINE, *sorted(PAGES.rglob("*")), *sorted(MAIL.rglob("*"))):
         if path.suffix == ".py":
             method, keywords = "python", _CODE
         elif path.suffix in (".html", ".txt"):

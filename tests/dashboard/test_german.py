@@ -36,5 +36,10 @@ def test_figures_and_dates_are_written_as_the_reader_writes_them(
         assert expected in page, expected
     assert "Revenue" not in page
     refunded = host.purchases(status="refunded")[0]
+    story = host.client.get(f"{DASHBOARD}/purchases/{refunded['id']}").text
+    for expected in ("möchte", "durch die Bezahlseite gegangen und bezahlt: "):
+        assert expected in story, expected
+    for english in ("wants", "told the credit manager", " and paid", "not delivered"):
+        assert english not in story, english
     for address in ("?range=12m", "/purchases", f"/purchases/{refunded['id']}", "/reviews"):
         assert host.client.get(DASHBOARD + address).status_code == 200, address

@@ -12,9 +12,12 @@ from werkzeug.exceptions import NotFound
 
 from ....facts import PurchaseStatus, Reversals, Row
 from ....models import Models
+from ....money import Money
 from ....reading import reading
 from ....state import AppState, current_state
-from ....timeline import Entry, timeline_of
+from ....timeline import Change, Entry, timeline_of
+from ..formats import money, number
+from ..texts import text
 from . import words
 from .messages import take_message
 
@@ -79,9 +82,24 @@ def purchase(actor: str, purchase_id: uuid.UUID) -> str:
         purchase=known.row,
         entries=entries,
         message=take_message(),
+        title_of=title_of,
         tone_of=tone_of,
         words=words,
     )
+
+
+def title_of(entry: Entry) -> str:
+    """What happened, in the reader's language."""
+    return "".join(
+        text(phrase.message, **{name: _shown(value) for name, value in phrase.values.items()})
+        for phrase in entry.words
+    )
+
+
+def _shown(value: str | int | Money) -> str:
+    if isinstance(value, Money):
+        return money(value.amount, value.currency)
+    return number(value, signed=isinstance(value, Change)) if isinstance(value, int) else value
 
 
 def tone_of(entry: Entry) -> str:
