@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.databases",
     "tests.figures",
     "tests.profiles",
+    "tests.described",
     "tests.hosts",
     "tests.outside",
     "tests.stripe_stub",

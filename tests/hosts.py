@@ -23,6 +23,7 @@ from flask_stripe_credits.state import AppState, state_of
 from flask_stripe_credits.testing import assert_invariants
 
 from .databases import furnish
+from .described import watch
 from .payloads import checkout_session, encode, event, new_api_key, new_secret, sign
 
 PREFIX = "/api/v1/billing/credits"
@@ -193,6 +194,8 @@ def make_host(
     Hosts share their models, as the apps of one process do; one with options of its own for the
     sessions, or with a model of its own, shares nothing. Who adds a table to ``db`` needs another.
 
+    Every answer of its API has to be described in its ``openapi.json``.
+
     :param receiver: True books every grant in the ledger, False connects nothing, a function is
         connected with ``on_grant`` instead.
     :param session_options: for the host's Flask-SQLAlchemy.
@@ -231,6 +234,7 @@ def make_host(
     if before_init is not None:
         before_init(host)
     credits.init_app(app)
+    watch(app)
     if tables:
         with app.app_context():
             if own:

@@ -17,7 +17,6 @@ import stripe as stripe_library
 from flask_stripe_credits.gateway import limits
 from flask_stripe_credits.sandbox import Sandbox
 
-from .described import described
 from .hosts import Host, make_host
 
 CREATE = "POST /v1/checkout/sessions"
@@ -127,22 +126,21 @@ NewShop = Callable[..., Host]
 
 
 @pytest.fixture
-def new_shop(sqlite_directory: Path, stripe: Sandbox) -> Iterator[NewShop]:
+def new_shop(sqlite_directory: Path, stripe: Sandbox) -> NewShop:
     """A function that makes a host with the guide's packages, selling through the sandbox.
 
-    Takes the database's URL (None for a SQLite file of its own) and settings. Every answer of
-    every shop has to be described in its ``openapi.json``.
+    Takes the database's URL (None for a SQLite file of its own) and settings.
     """
-    with described() as watch:
+    made: list[Host] = []
 
-        def create(database_url: str | None = None, **config: Any) -> Host:
-            url = database_url or f"sqlite:///{sqlite_directory / f'shop{len(watch.apps)}.sqlite'}"
-            host = make_host(url, **{"STRIPE_CREDITS_API_BASE": stripe.url} | config)
-            watch(host.app)
-            host.load_packages()
-            return host
+    def create(database_url: str | None = None, **config: Any) -> Host:
+        url = database_url or f"sqlite:///{sqlite_directory / f'shop{len(made)}.sqlite'}"
+        host = make_host(url, **{"STRIPE_CREDITS_API_BASE": stripe.url} | config)
+        made.append(host)
+        host.load_packages()
+        return host
 
-        yield create
+    return create
 
 
 @pytest.fixture

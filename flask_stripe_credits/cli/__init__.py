@@ -16,6 +16,7 @@ _COMMANDS = {
     "dev": "dev.command:dev_command",
     "doctor": "doctor:doctor_command",
     "monitoring": "monitoring:monitoring_group",
+    "openapi": "openapi:openapi_command",
     "packages": "packages:packages_group",
     "purchases": "purchases:purchases_group",
     "purge": "purge:purge_command",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
+
+from .openapi_examples import REQUESTS, RESPONSES
+from .openapi_problems import DESCRIPTIONS, refer_to, status_of, tells_when_to_retry
 
 if TYPE_CHECKING:
     from apispec import APISpec
@@ -11,19 +15,17 @@ JSON = "application/json"
 _PROBLEM_JSON = "application/problem+json"
 SIGNED_IN: list[dict[str, list[str]]] = [{"cookie": []}, {"bearer": []}]
 
-PROBLEMS = {
-    400: "The request can't be understood.",
-    401: "Nobody is signed in.",
-    403: "The request came from another site, or its user is no administrator.",
-    404: "There is no such thing, or it is somebody else's.",
-    409: "It can't be done as things are, or is just being done: see `code`.",
-    413: "The body is too large.",
-    415: "The body is not JSON.",
-    422: "A field or parameter is not valid, or the `Idempotency-Key` was used with another body.",
-    429: "Too many checkouts in the last hour. See `Retry-After`.",
-    500: "This server is set up wrongly.",
-    502: "Stripe didn't accept the request.",
-    503: "Try again later. See `Retry-After`.",
+RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds after which trying again may help.",
+        "schema": {"type": "integer", "minimum": 0},
+    }
+}
+NEXT_PAGE = {
+    "Link": {
+        "description": 'While there are more: `<…>; rel="next"`, the address of the next page.',
+        "schema": {"type": "string"},
+    }
 }
 
 
@@ -39,34 +41,36 @@ def describe(
     summary: str,
     answers: dict[int, tuple[str, Any]],
     *,
-    problems: tuple[int, ...],
+    name: str,
+    tag: str,
+    problems: tuple[str, ...],
     parameters: list[dict[str, Any]] | None = None,
     body: Any = None,
     security: list[dict[str, list[str]]] | None = None,
+    headers: dict[str, Any] | None = None,
     extra_responses: dict[str, Any] | None = None,
     extra: dict[str, Any] | None = None,
 ) -> None:
     """Describe what one method of one path takes and answers.
 
     :param answers: status → what it means, and the schema of the JSON.
-    :param problems: the statuses of problem documents.
+    :param name: of the operation, for programs that make clients of the document.
+    :param problems: the codes of problem documents.
+    :param body: the schema of the JSON that is sent.
     :param security: how to sign in; None: as a user.
+    :param headers: of the answers.
     :param extra_responses: answers that aren't JSON of a schema.
     """
-    from . import schemas
-
     responses = dict(extra_responses or {})
     for status, (description, schema) in answers.items():
-        responses[str(status)] = {
-            "description": description,
-            "content": {JSON: {"schema": schema}},
-        }
-    for status in problems:
-        responses[str(status)] = {
-            "description": PROBLEMS[status],
-            "content": {_PROBLEM_JSON: {"schema": schemas.ProblemSchema()}},
-        }
+        content = {"schema": schema, "example": RESPONSES[name]}
+        responses[str(status)] = {"description": description, "content": {JSON: content}}
+        if headers is not None:
+            responses[str(status)]["headers"] = headers
+    responses |= _problem_responses(problems)
     operation: dict[str, Any] = {
+        "operationId": name,
+        "tags": [tag],
         "summary": summary,
         "responses": responses,
         "security": SIGNED_IN if security is None else security,
@@ -75,5 +79,21 @@ def describe(
     if parameters:
         operation["parameters"] = parameters
     if body is not None:
-        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": body}}}
+        content = {"schema": body, "example": REQUESTS[name]}
+        operation["requestBody"] = {"required": True, "content": {JSON: content}}
     spec.path(path, operations={method: operation})
+
+
+def _problem_responses(codes: tuple[str, ...]) -> dict[str, Any]:
+    from . import schemas
+
+    found = {}
+    for status, group in groupby(sorted(set(codes), key=status_of), status_of):
+        here = sorted(group)
+        content = {"schema": schemas.ProblemSchema(), "examples": refer_to(here)}
+        found[str(status)] = {
+            "description": DESCRIPTIONS[status],
+            "content": {_PROBLEM_JSON: content},
+            **({"headers": RETRY_AFTER} if tells_when_to_retry(here) else {}),
+        }
+    return found

@@ -51,7 +51,9 @@ RETRY_AFTER_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
+    """What an error is answered with; ``retry_after`` in seconds."""
+
     status: int
     code: str
     detail: str
@@ -60,49 +62,49 @@ class _Answer:
 
 # The first class that matches wins: leaves before their parents. Without a detail of its own the
 # text of the exception is shown, which is ours.
-_ANSWERS: dict[type[StripeCreditsError], _Answer] = {
-    NoSuchPackage: _Answer(404, "package_not_found", "There is no such package."),
-    PackageNotFound: _Answer(404, "package_not_found", "There is no such package for sale."),
-    PackageExists: _Answer(409, "package_exists", "Another package has this code already."),
-    InvalidPackage: _Answer(422, "validation_failed", "The package is not valid: see {}."),
-    RedirectNotAllowed: _Answer(422, "redirect_not_allowed", ""),
-    TooManySessions: _Answer(
+ANSWERS: dict[type[StripeCreditsError], Answer] = {
+    NoSuchPackage: Answer(404, "package_not_found", "There is no such package."),
+    PackageNotFound: Answer(404, "package_not_found", "There is no such package for sale."),
+    PackageExists: Answer(409, "package_exists", "Another package has this code already."),
+    InvalidPackage: Answer(422, "validation_failed", "The package is not valid: see {}."),
+    RedirectNotAllowed: Answer(422, "redirect_not_allowed", ""),
+    TooManySessions: Answer(
         429, "too_many_sessions", "Too many checkouts were opened in the last hour."
     ),
-    KeyReused: _Answer(
+    KeyReused: Answer(
         422, "idempotency_key_reused", "This Idempotency-Key was used with another request body."
     ),
-    KeyInFlight: _Answer(
+    KeyInFlight: Answer(
         409, "idempotency_key_in_flight", "A request with this Idempotency-Key is in progress."
     ),
-    GatewayUnavailable: _Answer(
+    GatewayUnavailable: Answer(
         503, "stripe_unavailable", "Stripe can't be reached right now.", RETRY_AFTER_SECONDS
     ),
-    GatewayKeyRefused: _Answer(
+    GatewayKeyRefused: Answer(
         503, "stripe_refused_key", "Payments are not available right now.", 60
     ),
-    GatewayRejected: _Answer(502, "stripe_rejected", "Stripe didn't accept the request."),
-    InvalidFilter: _Answer(422, "validation_failed", ""),
-    RefundRefused: _Answer(409, "refund_refused", ""),
-    ReplayRefused: _Answer(409, "replay_refused", ""),
-    ReviewError: _Answer(409, "review_refused", ""),
-    InvalidSignature: _Answer(400, "invalid_signature", "The signature is not valid."),
-    MalformedEvent: _Answer(400, "malformed_event", "The body is not an event of Stripe's."),
-    PayloadTooLarge: _Answer(413, "payload_too_large", "The request is too large."),
-    NotConfigured: _Answer(503, "not_configured", "Payments are not set up on this server.", 60),
-    TablesOutOfDate: _Answer(
+    GatewayRejected: Answer(502, "stripe_rejected", "Stripe didn't accept the request."),
+    InvalidFilter: Answer(422, "validation_failed", ""),
+    RefundRefused: Answer(409, "refund_refused", ""),
+    ReplayRefused: Answer(409, "replay_refused", ""),
+    ReviewError: Answer(409, "review_refused", ""),
+    InvalidSignature: Answer(400, "invalid_signature", "The signature is not valid."),
+    MalformedEvent: Answer(400, "malformed_event", "The body is not an event of Stripe's."),
+    PayloadTooLarge: Answer(413, "payload_too_large", "The request is too large."),
+    NotConfigured: Answer(503, "not_configured", "Payments are not set up on this server.", 60),
+    TablesOutOfDate: Answer(
         503, "tables_out_of_date", "Payments are not set up on this server.", 60
     ),
-    FulfillmentError: _Answer(
+    FulfillmentError: Answer(
         503,
         "fulfillment_failed",
         "The credits could not be handed over yet.",
         RETRY_AFTER_SECONDS,
     ),
-    DatabaseBusy: _Answer(
+    DatabaseBusy: Answer(
         503, "database_busy", "The database is busy right now.", RETRY_AFTER_SECONDS
     ),
-    ConfigurationError: _Answer(500, "configuration_error", "This server is set up wrongly."),
+    ConfigurationError: Answer(500, "configuration_error", "This server is set up wrongly."),
 }
 
 
@@ -143,8 +145,8 @@ def problem(
 def our_error(error: StripeCreditsError) -> Response:
     """Answer an error of ours, by the table."""
     answer = next(
-        (found for kind, found in _ANSWERS.items() if isinstance(error, kind)),
-        _Answer(500, "internal_error", "Something went wrong on this server."),
+        (found for kind, found in ANSWERS.items() if isinstance(error, kind)),
+        Answer(500, "internal_error", "Something went wrong on this server."),
     )
     request_id = getattr(error, "request_id", None)
     if answer.status >= 500:
@@ -197,7 +199,7 @@ def http_error(error: Exception) -> Response:
     status = getattr(error, "code", None) or 500
     title = HTTPStatus(status).phrase
     code = title.lower().replace(" ", "_").replace("-", "_").replace("'", "")
-    detail = _DETAILS.get(status, f"{title}.")
+    detail = DETAILS.get(status, f"{title}.")
     if getattr(type(error), "ours", False):
         code, detail = error.problem_code, str(error.description)  # type: ignore[attr-defined]
     response = problem(status, code, detail)
@@ -208,7 +210,7 @@ def http_error(error: Exception) -> Response:
     return response
 
 
-_DETAILS = {
+DETAILS = {
     400: "The request can't be understood.",
     401: "Sign in first.",
     403: "This is not allowed.",

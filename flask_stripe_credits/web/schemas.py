@@ -85,6 +85,8 @@ class PurchaseRequestSchema(Schema):
         validate=validate.Regexp(
             PACKAGE_CODE, error="Must be 1 to 50 lower-case letters, digits, - or _."
         ),
+        # As JSON Schema writes it, whose regular expressions are JavaScript's.
+        metadata={"pattern": "^[a-z0-9_-]{1,50}$"},
     )
     success_url: fields.String = fields.String(
         metadata={"description": "A path, or an allowed address. `{PURCHASE_ID}` is replaced."}

@@ -205,7 +205,7 @@ def test_every_error_is_documented_with_its_parent_its_attributes_and_its_answer
         assert parent == f"`{kind.__base__.__name__}`", name  # type: ignore[union-attr]
         assert codes(attributes) == re.findall(r":ivar (\w+):", kind.__doc__ or ""), name
         answer = next(
-            (found for one, found in problems._ANSWERS.items() if issubclass(kind, one)), None
+            (found for one, found in problems.ANSWERS.items() if issubclass(kind, one)), None
         )
         expected = (500, "internal_error") if answer is None else (answer.status, answer.code)
         assert (int(status), code.strip("`")) == expected, name
@@ -215,7 +215,7 @@ def test_every_code_of_a_problem_is_documented_with_its_status() -> None:
     text = sections("reference/http-api.md")["Errors"]
     (rows,) = tables(text)
     documented = {row[1].strip("`"): int(row[0]) for row in rows[1:]}
-    ours = {answer.code: answer.status for answer in problems._ANSWERS.values()}
+    ours = {answer.code: answer.status for answer in problems.ANSWERS.values()}
     for error in (protection.CrossSite, administrators.NotAdministrator):
         ours[error.problem_code] = error.code
     assert ours.items() <= documented.items()

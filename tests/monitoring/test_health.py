@@ -141,6 +141,7 @@ def test_however_often_it_is_asked_the_database_is_asked_once_a_second(
     assert 5 <= len(statements) <= 5 * (1 + int(time.monotonic() - began))
 
 
+@pytest.mark.undescribed
 def test_a_hosts_rate_limit_leaves_it_alone(new_database: Callable[[str], str]) -> None:
     def limit(host: Host) -> None:
         host.app.config["RATELIMIT_STORAGE_URI"] = "memory://"

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from ..docs.pages import sections, tables
 from ..hosts import PREFIX, Host
 from ..stripe_stub import NewShop
 from .test_history import FIELDS as HISTORY_FIELDS
@@ -87,6 +90,81 @@ def test_errors_are_described_as_problems(openapi: dict[str, Any]) -> None:
                 # Load balancers look at the status, and people at the checks.
                 if int(status) >= 400 and path != "/health":
                     assert list(answer["content"]) == ["application/problem+json"], (path, method)
+
+
+def operations(openapi: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for methods in openapi["paths"].values():
+        yield from methods.values()
+
+
+def contents(openapi: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Everything that is sent or answered, by whom."""
+    for operation in operations(openapi):
+        bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for body in bodies:
+            for content in body.get("content", {}).values():
+                yield operation["operationId"], content
+
+
+def test_every_operation_has_a_name_of_its_own_a_summary_and_a_known_tag(
+    openapi: dict[str, Any],
+) -> None:
+    found = list(operations(openapi))
+    names = [one["operationId"] for one in found]
+    assert len(set(names)) == len(names) > 20
+    tags = {tag["name"] for tag in openapi["tags"]}
+    assert {tag for one in found for tag in one["tags"]} == tags
+    assert all(one["summary"] and not one["summary"].endswith(".") for one in found)
+    assert openapi["info"]["license"]["identifier"] == "MIT"
+
+
+def test_every_body_has_an_example_that_fits(openapi: dict[str, Any]) -> None:
+    tried = 0
+    for name, content in contents(openapi):
+        references = content.get("examples", {}).values()
+        cases = [_resolved(openapi, one)["value"] for one in references]
+        cases += [content["example"]] if "example" in content else []
+        free = content["schema"] in ({"type": "string"}, {"type": "object"})
+        assert cases or free, f"{name} has no example"
+        schema = {**content["schema"], "components": openapi["components"]}
+        validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+        for case in cases:
+            validator.validate(case)
+            tried += 1
+    assert tried > 100
+
+
+def _resolved(openapi: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
+    found = openapi
+    for part in one["$ref"].removeprefix("#/").split("/") if "$ref" in one else ():
+        found = found[part]
+    return found if "$ref" in one else one
+
+
+def test_every_code_of_a_problem_is_in_the_document_and_on_the_page(
+    openapi: dict[str, Any],
+) -> None:
+    described = {
+        (int(status), code)
+        for operation in operations(openapi)
+        for status, answer in operation["responses"].items()
+        for code in answer.get("content", {})
+        .get("application/problem+json", {})
+        .get("examples", ())
+    }
+    assert {code for _, code in described} == set(openapi["components"]["examples"])
+    for status, code in described:
+        value = openapi["components"]["examples"][code]["value"]
+        assert (value["status"], value["code"]) == (status, code)
+    (rows,) = tables(sections("reference/http-api.md")["Errors"])
+    documented = {(int(row[0]), row[1].strip("`")) for row in rows[1:]}
+    # A method that a route hasn't, and what nobody expected.
+    undescribed = {
+        (405, "method_not_allowed"),
+        (500, "internal_error"),
+        (500, "internal_server_error"),
+    }
+    assert documented == described | undescribed
 
 
 def test_F23_the_address_is_the_path_that_the_api_is_mounted_at(new_shop: NewShop) -> None:

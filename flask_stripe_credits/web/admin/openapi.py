@@ -14,14 +14,22 @@ from ...money import LARGEST_INTEGER
 from ...purchase_search import LONGEST_TEXT
 from ...reports import Bucket
 from ..figures_schema import FiguresSchema
-from ..openapi_operation import describe, query_parameter
+from ..openapi_examples import REQUESTS
+from ..openapi_operation import JSON, NEXT_PAGE, describe, query_parameter
+from ..openapi_problems import BODY, DATABASE
 from . import schemas
 
 if TYPE_CHECKING:
     from apispec import APISpec
 
-_LOOKING = (401, 403, 422, 503)
-_ACTING = (400, 401, 403, 413, 415, 422, 500, 503)
+_TAG = "Administrators"
+_LOOKING = ("unauthorized", "not_administrator", "validation_failed", *DATABASE)
+_ACTING = (*_LOOKING, *BODY)
+# What asks Stripe and hands credits over.
+_ASKING = (
+    *("not_configured", "stripe_rejected", "stripe_unavailable", "stripe_refused_key"),
+    "fulfillment_failed",
+)
 _PACKAGE_CODE = {"type": "string", "pattern": "^[a-z0-9_-]{1,50}$"}
 _MOMENT = {
     "type": "string",
@@ -81,6 +89,8 @@ def describe_admin(spec: APISpec) -> None:
         "get",
         "Show the figures of a period",
         {200: ("The figures. Money is in minor units.", FiguresSchema())},
+        name="showFigures",
+        tag=_TAG,
         problems=_LOOKING,
         parameters=[
             query_parameter("since", _MOMENT),
@@ -98,6 +108,9 @@ def _describe_purchases(spec: APISpec) -> None:
         "get",
         "Find purchases",
         {200: ("Newest first.", schemas.AdminPurchaseSchema(many=True))},
+        headers=NEXT_PAGE,
+        name="findPurchases",
+        tag=_TAG,
         problems=_LOOKING,
         parameters=[
             *_FILTERS,
@@ -113,6 +126,8 @@ def _describe_purchases(spec: APISpec) -> None:
         "get",
         "Export purchases for a spreadsheet",
         {},
+        name="exportPurchases",
+        tag=_TAG,
         problems=_LOOKING,
         parameters=_FILTERS,
         extra_responses={
@@ -128,7 +143,9 @@ def _describe_purchases(spec: APISpec) -> None:
         "get",
         "Show one purchase with all that happened to it",
         {200: ("The purchase and its story.", schemas.AdminPurchaseDetailSchema())},
-        problems=(*_LOOKING, 404),
+        name="showAnyPurchase",
+        tag=_TAG,
+        problems=(*_LOOKING, "not_found"),
         parameters=[_in_path("purchase_id", _UUID)],
     )
 
@@ -143,7 +160,9 @@ def _describe_acts(spec: APISpec) -> None:
             200: ("It was made before; nothing was done now.", schemas.RefundSchema()),
             201: ("It was made, or an unfinished one was finished.", schemas.RefundSchema()),
         },
-        problems=(*_ACTING, 404, 409, 502),
+        name="refundPurchase",
+        tag=_TAG,
+        problems=(*_ACTING, *_ASKING, "not_found", "refund_refused"),
         body=schemas.RefundRequestSchema(),
         parameters=[_in_path("purchase_id", _UUID)],
     )
@@ -153,7 +172,9 @@ def _describe_acts(spec: APISpec) -> None:
         "post",
         "Do once more what an event says; safe to repeat",
         {200: ("What became of it.", schemas.ReplayedSchema())},
-        problems=(*_ACTING, 409, 502),
+        name="replayEvent",
+        tag=_TAG,
+        problems=(*_ACTING, *_ASKING, "replay_refused"),
         body=schemas.NothingSchema(),
         parameters=[_in_path("event_id", {"type": "string"})],
     )
@@ -163,6 +184,8 @@ def _describe_acts(spec: APISpec) -> None:
         "get",
         "List what waits for a decision",
         {200: ("At most 500.", schemas.WaitingItemSchema(many=True))},
+        name="listWaiting",
+        tag=_TAG,
         problems=_LOOKING,
     )
     describe(
@@ -171,7 +194,9 @@ def _describe_acts(spec: APISpec) -> None:
         "post",
         "Decide on a purchase, an event or an orphan",
         {200: ("What it came to.", schemas.ReviewSchema())},
-        problems=(*_ACTING, 404, 409, 502),
+        name="decide",
+        tag=_TAG,
+        problems=(*_ACTING, *_ASKING, "not_found", "review_refused"),
         body=schemas.ReviewRequestSchema(),
         parameters=[_in_path("target", _DECIDED_ON)],
     )
@@ -185,6 +210,8 @@ def _describe_packages(spec: APISpec) -> None:
         "get",
         "List all packages",
         {200: ("In display order.", schemas.AdminPackageSchema(many=True))},
+        name="listAllPackages",
+        tag=_TAG,
         problems=_LOOKING,
     )
     describe(
@@ -193,8 +220,10 @@ def _describe_packages(spec: APISpec) -> None:
         "post",
         "Make a new package",
         {200: ("It is there already, the same.", package), 201: ("The new package.", package)},
-        problems=(*_ACTING, 409),
-        extra=_body(_NEW_PACKAGE),
+        name="createPackage",
+        tag=_TAG,
+        problems=(*_ACTING, "package_exists"),
+        extra=_body("createPackage", _NEW_PACKAGE),
     )
     named = [_in_path("package_code", _PACKAGE_CODE)]
     describe(
@@ -203,9 +232,11 @@ def _describe_packages(spec: APISpec) -> None:
         "patch",
         "Change some fields of a package",
         {200: ("The package as it is now.", package)},
-        problems=(*_ACTING, 404),
+        name="updatePackage",
+        tag=_TAG,
+        problems=(*_ACTING, "package_not_found"),
         parameters=named,
-        extra=_body(_PACKAGE_CHANGES),
+        extra=_body("updatePackage", _PACKAGE_CHANGES),
     )
     for act, summary in (
         ("activate", "Put a package on sale"),
@@ -217,7 +248,9 @@ def _describe_packages(spec: APISpec) -> None:
             "post",
             summary,
             {200: ("The package as it is now.", package)},
-            problems=(*_ACTING, 404),
+            name=f"{act}Package",
+            tag=_TAG,
+            problems=(*_ACTING, "package_not_found"),
             body=schemas.NothingSchema(),
             parameters=named,
         )
@@ -231,5 +264,6 @@ def _in_path(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"in": "path", "name": name, "required": True, "schema": schema}
 
 
-def _body(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+def _body(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    content = {"schema": schema, "example": REQUESTS[name]}
+    return {"requestBody": {"required": True, "content": {JSON: content}}}
