@@ -62,7 +62,7 @@ test-outside: $(READY) ## Hold the sandbox against what Stripe publishes (fetche
 soak: $(READY) ## Run the long tests and print their figures (SOAK_SCALE=0.1 tries a tenth)
 	$(PYTEST) --soak $(PYTEST_ARGS)
 
-bench: $(READY) ## Measure against handlers written by hand, into docs/explanation/performance.md (BENCH=webhook)
+bench: $(READY) ## Measure against handlers written by hand, into docs/explanation/performance.md (BENCH=scale)
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 check: format-check lint types layers spelling docs wheel test ## Run all that has to pass before a commit

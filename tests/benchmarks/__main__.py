@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
 
 from . import report
 from .databases import TITLES, Databases, databases
+from .million import million
+from .outbox import outbox
 from .profiling import profile
 from .quick import requests_of_buyers, start, statements_of_a_payment, webhook
+from .reconciling import reconciliation
 from .sizes import Size
 from .traffic import hot_user, slow_disk, throughput
 
@@ -47,7 +50,13 @@ QUICK: Mapping[str, Part] = {
     "hot-user": on_postgresql(hot_user),
     "start": lambda made, size: start(size),
 }
-PARTS: Mapping[str, Part] = QUICK
+SCALE: Mapping[str, Part] = {
+    "scale-machine": _machine,
+    "million": on_each(million),
+    "reconciliation": on_postgresql(reconciliation),
+    "outbox": on_postgresql(outbox),
+}
+PARTS: Mapping[str, Part] = {**QUICK, **SCALE}
 
 
 @contextlib.contextmanager
@@ -57,15 +66,25 @@ def both() -> Iterator[Mapping[str, Databases]]:
         yield {kind: stack.enter_context(databases(kind)) for kind in TITLES}
 
 
-def main(arguments: Any = None) -> None:
+def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", choices=[[], *PARTS], help="all quick ones, unless named"
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help=f"{', '.join(PARTS)}; quick or scale: all of them that take minutes, or more; "
+        "default: quick",
     )
-    chosen = parser.parse_args(arguments).parts or list(QUICK)
+    parser.add_argument("--purchases", type=int, default=Size().purchases, help="of part million")
+    asked = parser.parse_args()
+    groups = {"quick": QUICK, "scale": SCALE}
+    chosen = [one for name in asked.parts or ["quick"] for one in groups.get(name, [name])]
+    if unknown := set(chosen) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    size = replace(Size(), purchases=asked.purchases, of_one_user=asked.purchases // 10)
     with both() as made:
         for name in chosen:
-            figures = PARTS[name](made, Size())
+            figures = PARTS[name](made, size)
             print(f"## {name}\n\n{figures}\n", flush=True)
             report.write(name, figures)
 

@@ -8,13 +8,14 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from ..postgres_keeper import Server
-from .processes import children
+from .processes import children, cpu_seconds, cpu_seconds_of_the_gone
 
 TITLES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 # The tests' server is careless with its disk; a real one writes its log before it says yes.
@@ -50,6 +51,16 @@ class Databases:
             return []
         first = int((self._server.data / "postmaster.pid").read_text().split()[0])
         return [first, *children(first)]
+
+    def clock(self) -> Callable[[], float]:
+        """CPU seconds of this process and the database's, of those that help one query, too."""
+        pids = self.processes()
+
+        def seconds() -> float:
+            gone = cpu_seconds_of_the_gone(pids[0]) if pids else 0.0
+            return time.process_time() + cpu_seconds(pids) + gone
+
+        return seconds
 
     def version(self) -> str:
         engine = sa.create_engine(self.create())

@@ -105,10 +105,18 @@ def spread(ratios: Iterable[float]) -> str:
     return f"{statistics.median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
 
 
-def measure(contestants: Iterable[Contestant], *, rounds: int, batch: int) -> Measured:
+def measure(
+    contestants: Iterable[Contestant],
+    *,
+    rounds: int,
+    batch: int,
+    clock: Callable[[], float] = time.process_time,
+) -> Measured:
     """Let every contestant answer ``batch`` requests in each round, in turns.
 
     A batch counts only after its effect was checked in the database.
+
+    :param clock: what is counted.
     """
     contestants = list(contestants)
     seconds: dict[str, list[float]] = {one.name: [] for one in contestants}
@@ -116,19 +124,19 @@ def measure(contestants: Iterable[Contestant], *, rounds: int, batch: int) -> Me
         # Whoever comes first finds other caches than whoever comes last: take turns in that, too.
         shift = turn % len(contestants)
         for one in contestants[shift:] + contestants[:shift]:
-            taken = _one_batch(one, batch)
+            taken = _one_batch(one, batch, clock)
             if turn:  # The first round warms up.
                 seconds[one.name].append(taken / batch)
     return Measured(seconds)
 
 
-def _one_batch(one: Contestant, batch: int) -> float:
+def _one_batch(one: Contestant, batch: int, clock: Callable[[], float]) -> float:
     environs = [request.environ() for request in one.requests(batch)]
     gc.collect()
     gc.disable()
-    started = time.process_time()
+    started = clock()
     answers = [send(one.app, environ) for environ in environs]
-    taken = time.process_time() - started
+    taken = clock() - started
     gc.enable()
     refused = [(status, body) for status, body in answers if not status.startswith("20")]
     assert not refused, f"{one.name}: {refused[0]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -25,3 +26,10 @@ def children(pid: int) -> Sequence[int]:
         if parent == pid:
             found.append(int(stat.parent.name))
     return found
+
+
+def cpu_seconds_of_the_gone(pid: int) -> float:
+    """What children of this process had taken that have ended, to a hundredth of a second."""
+    # utime, stime, cutime and cstime are the 14th to the 17th; the state is the third.
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[13:15]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")

@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from ..payloads import encode, sign
-from . import report, traffic
-from .__main__ import PARTS, QUICK, both
+from . import outbox, report, traffic
+from .__main__ import PARTS, both
 from .databases import Databases
 from .measuring import Contestant, Request, measure
 from .reference import Reference
@@ -35,9 +35,10 @@ def made() -> Iterator[Mapping[str, Databases]]:
 def few_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(traffic, "LOADS", (traffic.ONE_WORKER, traffic.TWO_WORKERS))
     monkeypatch.setattr(traffic, "WORKERS", (1,))
+    monkeypatch.setattr(outbox, "WORKERS", (1, 2))
 
 
-@pytest.mark.parametrize("part", QUICK)
+@pytest.mark.parametrize("part", PARTS)
 def test_each_part_has_figures(made: Mapping[str, Databases], part: str) -> None:
     assert PARTS[part](made, SMALL)
 

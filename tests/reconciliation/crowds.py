@@ -77,12 +77,13 @@ def add_crowd(
                     "created_at": at,
                 }
                 if base is model:
-                    row["stripe_payment_intent_id"] = intent["payment_intent"]
-                    grant_id = str(uuid.uuid5(key, "1"))
-                    rows["grant"].append(
-                        {**grant, "id": uuid.UUID(grant_id), "purchase_id": key, "created_at": at}
-                    )
-                    rows["entry"].append({**entry, "id": grant_id})
+                    paid = {"stripe_payment_intent_id": intent["payment_intent"]}
+                    row |= {**paid, "completed_at": at}
+                    whose = {"user_id": row["user_id"]}
+                    grant_id = uuid.uuid5(key, "1")
+                    of_row = {"id": grant_id, "purchase_id": key, "created_at": at}
+                    rows["grant"].append({**grant, **whose, **of_row})
+                    rows["entry"].append({**entry, **whose, "id": str(grant_id)})
                 rows["purchase"].append(row)
                 if kind in ("in line", "paid", "refund"):
                     stripe.store.add({**session, **names, **intent})
