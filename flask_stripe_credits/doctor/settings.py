@@ -29,8 +29,8 @@ def secret_key(patient: Patient) -> Iterator[Finding]:
     if key is None:
         yield error(
             f"{SECRET_KEY} {settings.problems[SECRET_KEY]}",
-            f"set {SECRET_KEY} to the secret key from https://dashboard.stripe.com/apikeys (any "
-            f"made-up sk_test_… for the sandbox), {_RESTART}",
+            f"set {SECRET_KEY} to the secret key from https://dashboard.stripe.com/apikeys, "
+            f"{_RESTART}. Without an account: `flask credits dev`",
         )
         return
     kind, mode, _ = key.reveal().split("_", 2)

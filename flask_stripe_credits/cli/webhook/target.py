@@ -87,7 +87,7 @@ def _check_reachable(state: AppState, wanted: Wanted) -> None:
     if loopback and state.settings.api_base is None:
         raise click.ClickException(
             f"Stripe can't reach {wanted.url}. On your own machine use the sandbox "
-            f"(`flask credits sandbox --webhook {wanted.url}`), or Stripe's command line "
+            "(`flask credits dev`), or Stripe's command line "
             f"(`stripe listen --forward-to {wanted.url}`)"
         )
     if wanted.live and not wanted.url.startswith("https:"):
