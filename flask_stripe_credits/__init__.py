@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .deferred import public_names
 
@@ -23,16 +22,17 @@ __all__ = [
 
 # pytest imports this package for the plugin in every suite of an environment that has it:
 # Flask and SQLAlchemy are imported by those who use them.
-__getattr__: Callable[[str], Any] = public_names(
-    __name__,
-    {
-        "GrantSnapshot": "snapshots",
-        "Money": "money",
-        "PurchaseSnapshot": "snapshots",
-        "StripeCredits": "extension",
-        "StripeCreditsError": "errors",
-    },
-)
+if not TYPE_CHECKING:  # To a type checker any name would be one.
+    __getattr__ = public_names(
+        __name__,
+        {
+            "GrantSnapshot": "snapshots",
+            "Money": "money",
+            "PurchaseSnapshot": "snapshots",
+            "StripeCredits": "extension",
+            "StripeCreditsError": "errors",
+        },
+    )
 
 
 def __dir__() -> list[str]:

@@ -45,7 +45,7 @@ class _Credits(AppGroup):
         return command
 
 
-credits_group = _Credits("credits", help="Sell credits through Stripe Checkout.")
+credits_group: AppGroup = _Credits("credits", help="Sell credits through Stripe Checkout.")
 """Known to ``flask`` wherever the package is installed, so that an app that wasn't found or that
 lacks ``init_app`` is told so, and not that there is no such command."""
 

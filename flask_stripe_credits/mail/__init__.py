@@ -6,8 +6,7 @@ none can hold the webhook's answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..deferred import public_names
 
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Kind", "Letter", "send", "wait_until_sent"]
 
-__getattr__: Callable[[str], Any] = public_names(
-    __name__,
-    {"Kind": "letters", "Letter": "letters", "send": "sending", "wait_until_sent": "office"},
-)
+if not TYPE_CHECKING:  # To a type checker any name would be one.
+    __getattr__ = public_names(
+        __name__,
+        {"Kind": "letters", "Letter": "letters", "send": "sending", "wait_until_sent": "office"},
+    )

@@ -5,8 +5,7 @@ pytest finds it by itself. Until a test asks for one of its fixtures it imports 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..deferred import public_names
 
@@ -19,11 +18,12 @@ __all__ = ["Delivered", "StripeSandbox", "assert_invariants"]
 # Read by pytest, which is given this module by our entry point.
 pytest_plugins: list[str] = ["flask_stripe_credits.testing.fixtures"]
 
-__getattr__: Callable[[str], Any] = public_names(
-    __name__,
-    {
-        "Delivered": "stripe_sandbox",
-        "StripeSandbox": "stripe_sandbox",
-        "assert_invariants": "invariants",
-    },
-)
+if not TYPE_CHECKING:  # To a type checker any name would be one.
+    __getattr__ = public_names(
+        __name__,
+        {
+            "Delivered": "stripe_sandbox",
+            "StripeSandbox": "stripe_sandbox",
+            "assert_invariants": "invariants",
+        },
+    )

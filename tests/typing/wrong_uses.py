@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import flask_stripe_credits
 from flask_stripe_credits import GrantSnapshot, Money, StripeCredits
 from flask_stripe_credits.mail import Letter
 
@@ -54,3 +55,5 @@ credits.Purchases  # type: ignore[attr-defined]  # pyright: ignore[reportAttribu
 credits.on_refund  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # noqa: B018
 Money(9.99, "usd")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 StripeCredits(db="sqlite://")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+flask_stripe_credits.StripeCredit  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # noqa: B018
+flask_stripe_credits.mail.sent  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # noqa: B018
