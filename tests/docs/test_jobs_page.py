@@ -86,7 +86,7 @@ class Machine:
         """Exit code and output of the script, in cron's environment."""
         bare = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder)}
         done = subprocess.run(
-            [self.script, *words], env=bare, capture_output=True, text=True, timeout=120
+            [self.script, *words], env=bare, capture_output=True, text=True, timeout=300
         )
         assert done.stderr == ""
         return done.returncode, done.stdout
