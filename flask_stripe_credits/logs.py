@@ -130,6 +130,22 @@ def all_quiet_but(module: str) -> Iterator[None]:
         ours.setLevel(before[1])
 
 
+@contextlib.contextmanager
+def warnings_if_heard(module: str) -> Iterator[None]:
+    """Keep a module's warnings off the terminal, where they go while nobody handles records.
+
+    For a command, which says in its answer what they warn of. The host's log gets them as ever.
+    """
+    logger = logging.getLogger(f"{_PACKAGE}.{module}")
+    before = logger.level
+    if not logger.hasHandlers():
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def _indented(error: BaseException) -> str:
     lines = "".join(traceback.format_exception(error)).splitlines()
     return "\n".join(f"  | {one_line(line)}" for line in lines)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 from flask import Flask
 from flask.cli import AppGroup
 
 from ..deferred import imported
+from ..logs import warnings_if_heard
 
 _COMMANDS = {
     "audit": "audit:audit_command",
@@ -43,6 +46,11 @@ class _Credits(AppGroup):
             return None
         command: click.Command = imported(__name__, _COMMANDS[cmd_name])
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        # A command that can't reach Stripe says so itself.
+        with warnings_if_heard("gateway.refusals"):
+            return super().invoke(ctx)
 
 
 credits_group: AppGroup = _Credits("credits", help="Sell credits through Stripe Checkout.")

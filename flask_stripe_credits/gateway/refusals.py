@@ -52,13 +52,13 @@ def translated(
     if isinstance(error, (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError)):
         answered = status is not None and status >= 500
         name = type(error).__name__
+        known = [str(told) for told in (name, status, code) if told is not None]
+        if request_id is not None:
+            known.append(f"(request {request_id})")
         log.warning(
             "stripe_unavailable",
-            "Stripe unavailable: %s %s %s (request %s)",
-            name,
-            status,
-            code,
-            request_id,
+            "Stripe unavailable: %s",
+            " ".join(known),
             stripe_request_id=request_id,
         )
         where = ""
