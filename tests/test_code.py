@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,10 +49,13 @@ WRITTEN_INTO_SQL = {
 }
 
 
-def trees() -> Iterator[tuple[str, ast.Module]]:
-    for name, path in sorted(SOURCES.items()):
-        if not name.startswith(OF_A_DEVELOPER):
-            yield name, ast.parse(path.read_text(encoding="utf-8"))
+@functools.cache
+def trees() -> list[tuple[str, ast.Module]]:
+    return [
+        (name, ast.parse(path.read_text(encoding="utf-8")))
+        for name, path in sorted(SOURCES.items())
+        if not name.startswith(OF_A_DEVELOPER)
+    ]
 
 
 def imports(tree: ast.AST) -> set[str]:
