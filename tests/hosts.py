@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
-from hypothesis import HealthCheck, settings
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from werkzeug.test import TestResponse
 
@@ -242,15 +241,6 @@ def make_host(
             else:
                 furnish(database_url, db.metadata, db.create_all)
     return host
-
-
-def with_a_database(max_examples: int) -> settings:
-    """Settings for a property whose examples share one host and its database."""
-    return settings(
-        max_examples=max_examples,
-        deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture],
-    )
 
 
 @pytest.fixture

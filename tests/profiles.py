@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, Phase, configuration, settings
 from .figures import scaled
 
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "flask-stripe-credits-tests")
-settings.register_profile("tests", database=None, derandomize=True)
-settings.load_profile("tests")
 
-# Databases and servers take the time that they take.
-_NOT_A_FAULT = [
-    HealthCheck.function_scoped_fixture,
-    HealthCheck.too_slow,
-    HealthCheck.data_too_large,
-]
+# Databases, servers and busy machines take the time that they take.
+_SLOWNESS = [HealthCheck.too_slow, HealthCheck.data_too_large]
+_NOT_A_FAULT = [HealthCheck.function_scoped_fixture, *_SLOWNESS]
+
+settings.register_profile(
+    "tests", database=None, derandomize=True, deadline=None, suppress_health_check=_SLOWNESS
+)
+settings.load_profile("tests")
 
 
 def short(examples: int) -> settings:

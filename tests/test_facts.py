@@ -22,8 +22,9 @@ from flask_stripe_credits.facts import (
 )
 from flask_stripe_credits.money import LARGEST_INTEGER
 
-from .hosts import Host, make_host, with_a_database
+from .hosts import Host, make_host
 from .payloads import checkout_session, event
+from .profiles import short
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 
@@ -262,14 +263,14 @@ orders = st.lists(st.sampled_from(NEWS), min_size=1, max_size=8)
 class TestEveryOrderAndRepetition:
     """On the real thing: every prefix of every order is where it should be."""
 
-    @with_a_database(60)
+    @short(60)
     @given(orders, st.booleans())
     def test_I5_I6_A05_A06_A07_A08_A12_any_order_ends_in_the_same_place(
         self, sqlite_host: Host, order: list[tuple[str, str, str]], knows_session: bool
     ) -> None:
         _deliver_in_this_order(sqlite_host, order, knows_session)
 
-    @with_a_database(20)
+    @short(20)
     @given(orders, st.booleans())
     def test_I5_I6_A05_A06_A07_A08_A12_on_PostgreSQL_too(
         self, postgres_host: Host, order: list[tuple[str, str, str]], knows_session: bool

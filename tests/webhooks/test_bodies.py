@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..hosts import Host, with_a_database
+from ..hosts import Host
 from ..payloads import encode, event, new_secret, sign
+from ..profiles import short
 from .hostile import nothing_written, post
 
 NOT_JSON: dict[str, bytes] = {
@@ -156,7 +157,7 @@ names = st.sampled_from(
 )
 
 
-@with_a_database(80)
+@short(80)
 @given(st.dictionaries(names, json_values, max_size=6), json_values)
 def test_E18_E19_I12_any_signed_JSON_is_answered_without_an_outage(
     shared_host: Host, replaced: dict[str, Any], data_object: Any
@@ -167,7 +168,7 @@ def test_E18_E19_I12_any_signed_JSON_is_answered_without_an_outage(
     assert answer.status_code in (200, 400)
 
 
-@with_a_database(80)
+@short(80)
 @given(st.binary(max_size=300))
 def test_E18_I12_any_signed_bytes_are_answered_without_an_outage(
     shared_host: Host, body: bytes

@@ -12,8 +12,9 @@ from hypothesis import event as note
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..hosts import Host, with_a_database
+from ..hosts import Host
 from ..payloads import checkout_session, event
+from ..profiles import short
 
 GONE = object()
 _numbers = itertools.count()
@@ -136,7 +137,7 @@ def _may_grant(document: dict[str, Any], row: dict[str, Any]) -> bool:
     )
 
 
-@with_a_database(150)
+@short(150)
 @given(data=st.data(), shape=st.sampled_from(list(SHAPES)))
 def test_B31_whatever_is_missing_or_wrong_there_is_no_outage_and_no_wrong_grant(
     shared_host: Host, data: st.DataObject, shape: Any

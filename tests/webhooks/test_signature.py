@@ -18,8 +18,9 @@ from flask_stripe_credits.webhooks.signature import (
     verify_signature,
 )
 
-from ..hosts import Host, make_host, with_a_database
+from ..hosts import Host, make_host
 from ..payloads import encode, new_secret, sign
+from ..profiles import short
 from .hostile import BAD_SIGNATURES, Delivery, nothing_written, post
 
 
@@ -52,7 +53,7 @@ class TestWhatIsRefused:
                 assert post(postgres_host, *delivery).status_code == 400
         assert postgres_host.ledger() == []
 
-    @with_a_database(60)
+    @short(60)
     @given(st.data())
     def test_E07_any_flipped_bit_of_body_or_header_is_refused(
         self, sqlite_host: Host, data: st.DataObject
