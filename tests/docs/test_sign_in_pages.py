@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
 import re
+import socket
+import struct
 import sys
+import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -321,6 +325,48 @@ def test_whatever_is_sent_as_a_token_is_answered_with_401(
     oidc: Shop, header: Any, claims: Any, signature: bytes
 ) -> None:
     assert oidc.history(_by_hand(header, claims, signature)).status_code == 401
+
+
+@contextlib.contextmanager
+def _raw_server(then: Callable[[socket.socket], object]) -> Iterator[str]:
+    """A server that reads a request and then does something to the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held: list[socket.socket] = []
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    held.append(connection)
+                    connection.recv(65536)
+                    then(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/certs"
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for connection in held:
+            connection.close()
+
+
+def _cut_off(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+@pytest.mark.parametrize("then", [_cut_off, lambda connection: None], ids=["cut off", "silent"])
+def test_an_issuer_that_breaks_off_or_hangs_is_503(
+    oidc: Shop, issuer: Issuer, monkeypatch: pytest.MonkeyPatch, then: Any
+) -> None:
+    with _raw_server(then) as url:
+        monkeypatch.setattr(oidc.page.issuer_keys, "uri", url)
+        monkeypatch.setattr(oidc.page.issuer_keys, "timeout", 0.3)
+        assert oidc.history(issuer.token()).status_code == 503
+    monkeypatch.setattr(oidc.page.issuer_keys, "uri", f"{issuer.url}/certs")
+    monkeypatch.setattr(oidc.page.issuer_keys, "timeout", 30)
+    assert oidc.history(issuer.token()).status_code == 200
 
 
 def test_operators_are_let_in_by_their_role(oidc: Shop, issuer: Issuer) -> None:
