@@ -31,11 +31,19 @@ spec = importlib.util.spec_from_file_location("page", sys.argv[1])
 page = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(page)
 
+commits = iter(range(100))
+
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
+def die_at_the_second(*_):
+    if next(commits) == 1:
+        die()
+
 with page.app.app_context():
-    if sys.argv[2] == "there":
+    if sys.argv[2] == "there later":
+        sa.event.listen(page.db.engines["accounts"], "commit", die_at_the_second)
+    elif sys.argv[2] == "there":
         sa.event.listen(page.db.engines["accounts"], "commit", die)
     else:
         outbox._mark_delivered = die
@@ -109,6 +117,18 @@ def test_C22_a_worker_killed_between_two_databases_books_each_grant_once(
     clock.pass_by(seconds=120)
     two.shop.deliver()
     two.assert_exact({"alice": 600, "bob": 600})
+
+
+def test_C22_a_worker_killed_at_its_second_commit_there_leaves_no_half_of_an_entry(
+    two: TwoDatabases, clock: Clock
+) -> None:
+    two.shop.refund(two.shop.buy(), 400)
+    two.worker_dies("there later")
+    balances, entries = two.there()
+    assert sum(balances.values()) == sum(entries.values()) == 1000
+    clock.pass_by(seconds=120)
+    two.shop.deliver()
+    two.assert_exact({"alice": 600})
 
 
 def test_two_workers_with_one_grant_meet_at_the_key(
