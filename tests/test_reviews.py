@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from flask_stripe_credits import GrantSnapshot, StripeCredits
-from flask_stripe_credits.errors import GatewayError, ReceiverFailed, ReviewError
+from flask_stripe_credits.errors import DatabaseBusy, GatewayError, ReceiverFailed, ReviewError
 from flask_stripe_credits.facts import Ruling
 from flask_stripe_credits.fulfillment import deliver_due
 from flask_stripe_credits.gateway.limits import MAX_NETWORK_RETRIES
@@ -656,10 +656,14 @@ RACES = 8
 
 class TestRaces:
     def attempt(self, host: Host, decide: Decide, target: Any, by: str) -> Outcome | None:
-        try:
-            return decided(host, decide, target, Ruling(by, "at the same time"))
-        except ReviewError:
-            return None
+        while True:
+            try:
+                return decided(host, decide, target, Ruling(by, "at the same time"))
+            except ReviewError:
+                return None
+            except DatabaseBusy:
+                # Retries are bounded; whoever is told that the database gave up tries again.
+                continue
 
     def deliver(self, host: Host, told: Row) -> None:
         assert host.post_event(told).status_code == 200
