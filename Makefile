@@ -23,8 +23,8 @@ RANGE_READY := $(RANGE)/.installed
 RANGE_TESTS ?= tests/test_*.py tests/webhooks tests/web tests/sandbox
 # What Stripe says becomes facts, facts become grants, and each rule that the credits have to keep.
 FAST_TESTS := tests/webhooks $(addprefix tests/test_,$(addsuffix .py, \
-  money strict_json stripe_objects errors config catalog checkout_params facts fulfillment \
-  settlement invariants constraints append_only databases tree))
+  money strict_json stripe_objects errors config facts fulfillment invariants constraints \
+  append_only databases tree))
 # `make test PYTEST_ARGS="-x tests/web"` passes anything else on.
 PYTEST_ARGS ?=
 COVERAGE := $(if $(COV),--cov --cov-report=term-missing:skip-covered)
