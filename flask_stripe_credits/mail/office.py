@@ -15,7 +15,7 @@ from ..state import AppState, state_of
 from .installing import KEY
 from .letters import Kind, Letter, is_address, kind_of, write
 from .postman import Postman
-from .sending import send
+from .sending import import_library, send
 
 log: Log = Log(__name__)
 
@@ -93,6 +93,7 @@ def _postman(app: Flask) -> Postman:
     postmen: dict[int, Postman] = app.extensions[KEY]
     pid = os.getpid()
     if pid not in postmen:
+        import_library()
         postmen.setdefault(pid, Postman(lambda letter: _carry(app, letter)))
     return postmen[pid]
 

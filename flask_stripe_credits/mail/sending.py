@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from importlib import import_module
 from typing import Any
 
 from flask import current_app
@@ -48,6 +49,15 @@ def send(letter: Letter) -> None:
     except Exception as error:  # noqa: BLE001 - of a library, a backend of the host's, a server
         # What is raised there may tell the address, or all of the letter.
         raise MailFailed(f"the mail server didn't take it: {_named(error)}") from None
+
+
+def import_library() -> None:
+    """Import Flask-Mailman, where it is installed, before a thread does.
+
+    A process that forks while a thread imports it leaves the child with half of it, for good.
+    """
+    with contextlib.suppress(ImportError):
+        import_module("flask_mailman.backends.smtp")
 
 
 def _connection() -> Any:

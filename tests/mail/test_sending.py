@@ -280,7 +280,7 @@ if child:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
     arguments = [sys.executable, "-c", _PROGRAM + forking, str(mail_server.port)]
-    run = subprocess.run(arguments, capture_output=True, text=True, timeout=50)
+    run = subprocess.run(arguments, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
     expected = ["again@users.test", "child@users.test", "parent@users.test"]
     assert sorted(mail_server.recipients) == expected
