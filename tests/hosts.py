@@ -183,6 +183,7 @@ def make_host(
     receiver: Callable[..., Any] | bool | None = True,
     session_options: dict[str, Any] | None = None,
     tables: bool = True,
+    watched: bool = True,
     before_init: Callable[[Host], object] | None = None,
     metrics_registry: Any = None,
     purchase_class: type[CreditPurchaseMixin] = CreditPurchaseMixin,
@@ -193,12 +194,13 @@ def make_host(
     Hosts share their models, as the apps of one process do; one with options of its own for the
     sessions, or with a model of its own, shares nothing. Who adds a table to ``db`` needs another.
 
-    Every answer of its API has to be described in its ``openapi.json``.
+    Every answer of its API has to be described in its ``openapi.json``, unless nobody watches.
 
     :param receiver: True books every grant in the ledger, False connects nothing, a function is
         connected with ``on_grant`` instead.
     :param session_options: for the host's Flask-SQLAlchemy.
     :param before_init: called before the extension is initialised.
+    :param watched: False where the time of an answer counts.
     :param metrics_registry: where its metrics are; None for the one of the whole process.
     :param purchase_class: its model of a purchase.
     """
@@ -233,7 +235,8 @@ def make_host(
     if before_init is not None:
         before_init(host)
     credits.init_app(app)
-    watch(app)
+    if watched:
+        watch(app)
     if tables:
         with app.app_context():
             if own:

@@ -66,7 +66,7 @@ def million(made: Databases, size: Size) -> str:
 
 def _filled(made: Databases, size: Size) -> Host:
     """A year of made-up purchases, two of whose users have 50 and ``size.of_one_user`` of them."""
-    host = make_host(made.create(), STRIPE_CREDITS_PAGES="/credits")
+    host = make_host(made.create(), watched=False, STRIPE_CREDITS_PAGES="/credits")
     host.load_packages()
     host.credits.admin_check(lambda: True)
     with host.app.app_context():

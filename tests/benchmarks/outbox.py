@@ -36,6 +36,7 @@ class Later(Ours):
         self.host = make_host(
             database_url,
             receiver=lambda grant: None,
+            watched=False,
             STRIPE_WEBHOOK_SECRET_CREDITS=secret,
             STRIPE_CREDITS_DELIVERY="outbox",
         )

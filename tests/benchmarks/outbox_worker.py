@@ -29,7 +29,9 @@ def main(database: str, books: str) -> None:
         with engine.begin() as connection:
             connection.execute(_BOOK, {"id": grant.id, "credits": grant.credits})
 
-    host = make_host(database, receiver=book, tables=False, STRIPE_CREDITS_DELIVERY="outbox")
+    host = make_host(
+        database, receiver=book, tables=False, watched=False, STRIPE_CREDITS_DELIVERY="outbox"
+    )
     with host.app.app_context(), engine.connect(), host.db.engine.connect():
         print("ready", flush=True)
         sys.stdin.readline()

@@ -58,7 +58,7 @@ def purchases(databases: Databases) -> list[Contestant]:
 
 
 def _ours(database_url: str) -> Contestant:
-    host = make_host(database_url)
+    host = make_host(database_url, watched=False)
     host.credits.user_id_loader(lambda: request.headers.get("X-User"))
     host.load_packages()
     host.app.extensions[EXTENSION_KEY] = replace(host.state, http_client=Canned())

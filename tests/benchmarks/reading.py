@@ -23,7 +23,7 @@ ITEMS = 50
 
 def shop(databases: Databases) -> Host:
     """A host with the default packages and a buyer with a page of purchases."""
-    host = make_host(databases.create())
+    host = make_host(databases.create(), watched=False)
     host.load_packages()
     _add_purchases(host)
     for name, view in (("packages", _packages_by_hand), ("history", _history_by_hand)):

@@ -66,7 +66,7 @@ class Ours(Shop):
     name, path, ledger = "ours", f"{PREFIX}/webhook", "ledger_entry"
 
     def __init__(self, database_url: str, secret: str) -> None:
-        self.host = make_host(database_url, STRIPE_WEBHOOK_SECRET_CREDITS=secret)
+        self.host = make_host(database_url, watched=False, STRIPE_WEBHOOK_SECRET_CREDITS=secret)
         self.app = self.host.app
         with self.app.app_context():
             self.engine = self.host.db.engine
@@ -96,7 +96,9 @@ class Balances(Ours):
     name = "balances"
 
     def __init__(self, database_url: str, secret: str) -> None:
-        self.host = make_host(database_url, receiver=_add, STRIPE_WEBHOOK_SECRET_CREDITS=secret)
+        self.host = make_host(
+            database_url, receiver=_add, watched=False, STRIPE_WEBHOOK_SECRET_CREDITS=secret
+        )
         self.app = self.host.app
         with self.app.app_context():
             self.engine = self.host.db.engine
