@@ -15,13 +15,13 @@ JSON = "application/json"
 _PROBLEM_JSON = "application/problem+json"
 SIGNED_IN: list[dict[str, list[str]]] = [{"cookie": []}, {"bearer": []}]
 
-RETRY_AFTER = {
+RETRY_AFTER: dict[str, Any] = {
     "Retry-After": {
         "description": "Seconds after which trying again may help.",
         "schema": {"type": "integer", "minimum": 0},
     }
 }
-NEXT_PAGE = {
+NEXT_PAGE: dict[str, Any] = {
     "Link": {
         "description": 'While there are more: `<…>; rel="next"`, the address of the next page.',
         "schema": {"type": "string"},
