@@ -73,7 +73,8 @@ def test_E26_of_the_request_only_one_header_is_read_by_the_webhook() -> None:
 
 def test_B06_of_metadata_only_the_markers_are_read() -> None:
     """Metadata is a pointer, never a quantity: users, credits and amounts come from our rows."""
-    source = (PACKAGE / "stripe_objects.py").read_text()
+    objects = sorted((PACKAGE / "stripe_objects").glob("*.py"))
+    source = "".join(path.read_text() for path in objects)
     read = re.findall(r"metadata(?:\.get\(|\[|, )([A-Z_a-z\"']+)", source)
     others = {"PACKAGE_MARKER", "REQUEST_MARKER", "FINGERPRINT_MARKER"}
     assert set(read) <= {"SITE_MARKER", "PURCHASE_MARKER"} | others
