@@ -2,51 +2,46 @@
 
 from __future__ import annotations
 
+import compileall
+import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-_HOST = """
-import sys, time
-import flask, flask_migrate, flask_sqlalchemy, marshmallow, sqlalchemy as sa, sqlalchemy.orm
+import flask_stripe_credits
 
-app = flask.Flask("host")
-app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
-db = flask_sqlalchemy.SQLAlchemy()
+Steps = Mapping[str, float]
 
-class User(db.Model):
-    id = sa.orm.mapped_column(sa.Integer, primary_key=True)
-
-db.init_app(app)
-flask_migrate.Migrate(app, db)
-with app.app_context():
-    db.session.execute(sa.select(1))
-
-started = time.process_time()
-from flask_stripe_credits import StripeCredits
-imported = time.process_time()
-credits = StripeCredits(db=db)
-credits.init_app(app)
-ended = time.process_time()
-assert "stripe" not in sys.modules
-print(imported - started, ended - imported)
-"""
+# Of everybody who starts, each with what is switched on.
+KINDS = {
+    "as it comes": (),
+    "without metrics": ("METRICS=false",),
+    "with pages": ("PAGES=/credits",),
+    "with pages and mail": ("PAGES=/credits", "MAIL=true"),
+}
 
 
-def cold_starts(count: int) -> Sequence[tuple[float, float]]:
-    """Seconds of CPU for the import and for ``init_app``, of ``count`` fresh processes."""
-    found = []
+def cold_starts(count: int) -> Mapping[str, Steps]:
+    """The median seconds of CPU for each step, of ``count`` fresh processes of each kind, in turns.
+
+    As a host is installed: compiled.
+    """
+    compileall.compile_dir(str(Path(flask_stripe_credits.__file__).parent), quiet=1)
+    found: dict[str, list[Steps]] = {kind: [] for kind in KINDS}
     for _ in range(count):
-        ended = subprocess.run(
-            [sys.executable, "-c", _HOST], capture_output=True, text=True, check=True
-        )
-        imported, initialised = map(float, ended.stdout.split())
-        found.append((imported, initialised))
-    return found
+        for kind, settings in KINDS.items():
+            found[kind].append(_cold_start(settings))
+    return {kind: _medians(starts) for kind, starts in found.items()}
 
 
-def median_milliseconds(starts: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """The medians of both parts."""
-    imported, initialised = zip(*starts, strict=True)
-    return statistics.median(imported) * 1000, statistics.median(initialised) * 1000
+def _cold_start(settings: Sequence[str]) -> Steps:
+    program = [sys.executable, "-m", "tests.benchmarks.fresh_process", *settings]
+    ended = subprocess.run(program, capture_output=True, text=True, check=True)
+    steps: Steps = json.loads(ended.stdout)
+    return steps
+
+
+def _medians(starts: Sequence[Steps]) -> Steps:
+    return {step: statistics.median(start[step] for start in starts) for step in starts[0]}
