@@ -10,20 +10,21 @@ from ..docs.pages import ROOT
 from ..docs.test_testing_page import run_suite
 
 CONFTEST = """
+import shutil
+from pathlib import Path
+
 import pytest
-from shop import create_app, db
+from shop import create_app
 
 
 @pytest.fixture(scope="SCOPE")
-def app(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shop")
+def app():
+    # Its database is in the instance folder: each app begins with an empty one.
+    shutil.rmtree(Path(__file__).with_name("instance"), ignore_errors=True)
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("FLASK_SQLALCHEMY_DATABASE_URI", f"sqlite:///{folder}/shop.db")
         environment.setenv("STRIPE_CREDITS_SUCCESS_URL", "http://localhost/thanks")
         environment.setenv("STRIPE_CREDITS_CANCEL_URL", "http://localhost/credits")
         app = create_app()
-    with app.app_context():
-        db.create_all()
     app.test_cli_runner().invoke(args=["credits", "packages", "load"])
     return app
 """
