@@ -9,14 +9,13 @@ import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+from sqlalchemy.orm import Mapped
 from sqlalchemy.sql.naming import conv
 
-from flask_stripe_credits import revisions
+from flask_stripe_credits import models, revisions
 from flask_stripe_credits.models import CreditPurchaseMixin
 
 NEXT_VERSIONS = Path(__file__).with_name("next_versions")
@@ -28,19 +27,33 @@ CONTRACTED = "Applied 0004: Require the sales channel.\n"
 class NextPurchase(CreditPurchaseMixin):
     """A purchase as the next release sees it, after revision 0003."""
 
-    sales_channel: Mapped[str | None] = mapped_column(sa.String(20), default="web")
-
-    @declared_attr.directive
-    @classmethod
-    def __table_args__(cls) -> tuple[Any, ...]:
-        index = sa.Index(conv("ix_credit_purchases_sales_channel"), "sales_channel", "created_at")
-        return (*super().__table_args__, index)
+    sales_channel: Mapped[str | None]
 
 
-class PurchaseAfterNext(NextPurchase):
+class PurchaseAfterNext(CreditPurchaseMixin):
     """A purchase as the release after the next one sees it, after revision 0004."""
 
-    sales_channel: Mapped[str] = mapped_column(sa.String(20), default="web")
+    sales_channel: Mapped[str]
+
+
+@contextlib.contextmanager
+def tables_of(purchase_class: type[CreditPurchaseMixin]) -> Iterator[None]:
+    """Within this block, apps are made with the tables of the release with this model."""
+
+    def make_tables(metadata: sa.MetaData) -> dict[str, sa.Table]:
+        tables = tables_of_today(metadata)
+        if purchase_class is not CreditPurchaseMixin:
+            purchases, later = tables["credit_purchases"], purchase_class is PurchaseAfterNext
+            column = sa.Column("sales_channel", sa.String(20), default="web", nullable=not later)
+            purchases.append_column(column)
+            name = conv("ix_credit_purchases_sales_channel")
+            sa.Index(name, column, purchases.c.created_at)
+        return tables
+
+    tables_of_today = models.make_tables
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "make_tables", make_tables)
+        yield
 
 
 class NextRelease:

@@ -34,6 +34,7 @@ from .next_release import (
     NextRelease,
     PurchaseAfterNext,
     next_release,
+    tables_of,
 )
 from .upgraders import Upgrader, upgrade_at_once, upgraders
 
@@ -54,7 +55,8 @@ def run(host: Host, *arguments: str, exit_code: int = 0) -> str:
 
 def new_shop(url: str, purchase_class: type[CreditPurchaseMixin], **options: Any) -> Host:
     """The shop as a release with this model of a purchase runs it; its tables are left alone."""
-    return make_shop(url, tables=False, purchase_class=purchase_class, **options)
+    with tables_of(purchase_class):
+        return make_shop(url, tables=False, purchase_class=purchase_class, **options)
 
 
 def new_year(url: str, purchases: int) -> Host:
