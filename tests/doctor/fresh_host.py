@@ -1,4 +1,4 @@
-"""The tutorial's app in a folder of its own, with an operator who does what the doctor says.
+"""A small app in a folder of its own, with an operator who does what the doctor says.
 
 Commands run in this process, on an app that is made from the file and the environment as they are
 then, as ``flask`` does. The running app is served on one port; it changes when it is restarted.
@@ -25,11 +25,57 @@ from werkzeug.test import TestResponse
 from flask_stripe_credits.sandbox import Sandbox
 from flask_stripe_credits.testing import assert_invariants
 
-from ..docs.pages import blocks
 from ..hosts import PREFIX
 from ..serving import serving
 
-(SOURCE,) = (block.code for block in blocks("tutorial/first-purchase.md") if block.what == "file")
+SOURCE = r"""
+from flask import Flask, jsonify, request
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import func, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from flask_stripe_credits import StripeCredits
+
+db = SQLAlchemy()
+credits = StripeCredits(db=db)
+
+
+class LedgerEntry(db.Model):
+    id: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(index=True)
+    credits: Mapped[int]
+
+
+@credits.on_grant
+def book(grant, session):
+    session.add(LedgerEntry(id=grant.id, user_id=grant.user_id, credits=grant.credits))
+
+
+@credits.user_id_loader
+def current_user_id():
+    return {"Bearer let-me-in": "alice"}.get(request.headers.get("Authorization"))
+
+
+def create_app():
+    app = Flask(__name__)
+    app.config.from_prefixed_env()
+    db.init_app(app)
+    Migrate(app, db)
+    credits.init_app(app)
+
+    @app.get("/balance")
+    def balance():
+        user_id = current_user_id()
+        entries = select(func.sum(LedgerEntry.credits)).where(LedgerEntry.user_id == user_id)
+        return jsonify(user_id=user_id, balance=db.session.scalar(entries) or 0)
+
+    @app.get("/thanks")
+    def thanks():
+        return "Thank you.\n"
+
+    return app
+"""
 ALICE = {"Authorization": "Bearer let-me-in"}
 _READ = ("STRIPE_", "FLASK_")
 _numbers = itertools.count()
