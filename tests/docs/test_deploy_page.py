@@ -162,6 +162,26 @@ THROUGH_THE_PROXY = {
 }
 
 
+def test_what_workers_are_forked_from_has_imported_what_decides_on_money() -> None:
+    (config,) = [one.code for one in blocks(PAGE) if one.name == "gunicorn.conf.py"]
+    before_the_workers = """
+import sys
+import flask_stripe_credits.extension
+exec(sys.argv[1], hooks := {})
+hooks["when_ready"](None)
+print(*sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", before_the_workers, config],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=LONGEST_SECONDS,
+    )
+    named = ("facts", "fulfillment", "statements", "webhooks.receive", "gateway")
+    assert {f"flask_stripe_credits.{name}" for name in named} <= set(done.stdout.split())
+
+
 def test_forked_workers_sell_behind_a_proxy_and_a_killed_one_loses_nothing(
     deployed: Deployed, sandbox: Sandbox, postgres_database_url: str
 ) -> None:
