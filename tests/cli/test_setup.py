@@ -169,6 +169,8 @@ def test_a_sandbox_is_refused_beside_live_purchases(database_url: str, stripe: S
     done = set_up(host)
     assert done.exit_code == 1
     assert "this database has purchases of live mode" in done.stderr
+    # Nothing was done to the shop's tables either.
+    assert steps(done) == []
     assert for_sale(host) == []
     assert at_stripe(stripe, "product") == 0
 
