@@ -292,8 +292,8 @@ def build_models(
 
 
 def _mapped(name: str, mixin: type[Any], table: sa.Table, private: registry) -> type[Any]:
-    members = {"__module__": __name__, "__init__": private.constructor}
-    model = type(f"Credit{name}", (mixin,), members)
+    # The registry gives it a constructor, unless a host's subclass has one.
+    model = type(f"Credit{name}", (mixin,), {"__module__": __name__})
     # The name that every declarative base has for its MetaData.
     properties = {"metadata_": table.c.metadata} if "metadata" in table.c else {}
     private.map_imperatively(model, table, properties=properties)

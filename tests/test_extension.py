@@ -569,6 +569,15 @@ def test_a_purchase_class_of_the_host_brings_its_own_methods(database_url: str) 
         StripeCredits(db=db)
 
 
+def test_a_purchase_class_of_the_host_may_have_a_constructor() -> None:
+    class ShopPurchase(CreditPurchaseMixin):
+        def __init__(self, user_id: str) -> None:
+            self.user_id = user_id.lower()
+
+    purchase: Any = StripeCredits(db=new_db(), purchase_class=ShopPurchase).Purchase
+    assert purchase("ALICE").user_id == "alice"
+
+
 def test_every_model_is_an_attribute() -> None:
     credits = StripeCredits(db=new_db())
     assert {
