@@ -25,7 +25,7 @@ _ROUTES = tuple(
         ("/purchases/<purchase_id>", "GET", "purchase:purchase"),
         ("/purchases/<purchase_id>/state", "GET", "purchase:purchase_state"),
         ("/purchases/<purchase_id>/receipt", "GET", "receipt:receipt"),
-        ("/static/<path:filename>", "GET", "assets:asset"),
+        ("/static/<filename>", "GET", "assets:asset"),
     )
 )
 _our_error = Deferred(__package__, "errors:our_error")

@@ -237,7 +237,13 @@ class TestHeaders:
             assert "Set-Cookie" not in answer.headers
             other = client.get(address.replace("?v=", "?v=0"), buffered=True)
             assert (other.status_code, other.headers["Cache-Control"]) == (200, "no-cache")
-        for path in ("../blueprint.py", "..%2fblueprint.py", "nothing.css", "%00"):
+        for path in (
+            "../blueprint.py",
+            "..%2fblueprint.py",
+            "nothing.css",
+            "%00",
+            "no/../pages.css",
+        ):
             assert client.get(f"{PAGES}/static/{path}").status_code == 404, path
         assert (FOLDER / "pages.css").is_file()
 
