@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, registry
+from sqlalchemy.orm import Mapped, declared_attr, registry
 
 from .errors import ConfigurationError
 from .tables import make_tables
@@ -266,8 +266,8 @@ def build_models(
 
     :param purchase_class: an unmapped subclass of :class:`CreditPurchaseMixin` with the host's
         own methods and properties.
-    :raises ConfigurationError: when ``metadata`` already has other tables of these names, or
-        the models were built with another ``purchase_class``.
+    :raises ConfigurationError: when ``metadata`` already has other tables of these names, the
+        models were built with another ``purchase_class``, or it has columns or relationships.
     """
     built: tuple[Models, type[CreditPurchaseMixin]] | None = metadata.info.get(_INFO_KEY)
     if built is not None:
@@ -278,6 +278,7 @@ def build_models(
                 f"pass the same purchase_class to every StripeCredits of one db"
             )
         return models
+    _refuse_columns_of_a_host(purchase_class)
     _refuse_name_clash(metadata)
     tables, private = make_tables(metadata), registry(metadata=metadata)
     mixins = _MIXINS | {"Purchase": purchase_class}
@@ -289,6 +290,17 @@ def build_models(
     )
     metadata.info[_INFO_KEY] = (models, purchase_class)
     return models
+
+
+def _refuse_columns_of_a_host(purchase_class: type[CreditPurchaseMixin]) -> None:
+    for owner in purchase_class.__mro__:
+        for name, value in vars(owner).items():
+            if isinstance(value, (sa.Column, Mapped, declared_attr)):
+                raise ConfigurationError(
+                    f"{owner.__name__}.{name} would not be mapped: a purchase_class has methods "
+                    "and properties; columns belong into a table of your own, and so does a "
+                    "relationship to credits.Purchase, with a backref"
+                )
 
 
 def _mapped(name: str, mixin: type[Any], table: sa.Table, private: registry) -> type[Any]:

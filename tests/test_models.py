@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 
 from flask_stripe_credits import models as module
-from flask_stripe_credits.models import Models, build_models
+from flask_stripe_credits.errors import ConfigurationError
+from flask_stripe_credits.models import CreditPurchaseMixin, Models, build_models
 from flask_stripe_credits.tables import UTCDateTime
 
 
@@ -53,3 +54,15 @@ def test_a_model_is_made_by_its_columns_names() -> None:
     assert models.Buyer(user_id="alice").user_id == "alice"
     with pytest.raises(TypeError, match="nothing"):
         models.Buyer(nothing=1)
+
+
+@pytest.mark.parametrize("part", ["column", "relationship", "declared"])
+def test_what_a_purchase_class_can_not_have_is_refused(part: str) -> None:
+    value: Any = {
+        "column": mapped_column(sa.String),
+        "relationship": relationship("Invoice"),
+        "declared": declared_attr(lambda cls: relationship("Invoice")),
+    }[part]
+    purchase_class: Any = type("Purchase", (CreditPurchaseMixin,), {"invoice": value})
+    with pytest.raises(ConfigurationError, match=r"Purchase\.invoice would not be mapped"):
+        build_models(sa.MetaData(), purchase_class)

@@ -69,11 +69,17 @@ def rival_of(
     Takes a second. Only when this returned None may the secret of ``made`` be handed over.
 
     :param beside: what there was before.
+    :raises GatewayRejected: ``made`` is gone: another run took it for what a dead run had left.
     """
     time.sleep(SECONDS_UNTIL_LATER)
     known = {one.id for one in beside}
     new = [one for one in find(state, wanted) if one.id not in known and one.site is not None]
-    first = min(new, key=lambda one: (one.created or _LONG_FROM_NOW, one.id), default=made)
+    if made.id not in {one.id for one in new}:
+        raise GatewayRejected(
+            f"another run deleted {made.id} just after it was made: nothing was handed over; "
+            "let one run end before you start the next"
+        )
+    first = min(new, key=lambda one: (one.created or _LONG_FROM_NOW, one.id))
     return None if first.id == made.id else first
 
 

@@ -11,6 +11,7 @@ import pytest
 from flask_stripe_credits.cli.webhook import create, rotate
 from flask_stripe_credits.cli.webhook.env_file import EnvFile
 from flask_stripe_credits.cli.webhook.target import aimed
+from flask_stripe_credits.errors import GatewayRejected
 from flask_stripe_credits.webhook_endpoints import find, upkeep
 
 from ..parallel import in_parallel
@@ -79,3 +80,24 @@ def test_rotations_at_once_leave_one_new_endpoint(operator: Operator, tmp_path: 
         (True, [operator.secret_of(new)]),
         *[(False, [])] * (RUNS - 1),
     ]
+
+
+def test_no_secret_is_handed_over_of_an_endpoint_that_another_run_deleted(
+    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one listed before this one's was made, and took it for a dead run's."""
+    operator.written("create")
+    (old,) = operator.endpoints
+    file = EnvFile(tmp_path / "new.env")
+
+    def another_run(seconds: float) -> None:
+        new = next(one for one in operator.endpoints if one.id != old.id)
+        upkeep.remove(state, new)
+
+    with operator.host.app.app_context():
+        state, wanted = aimed(operator.url, live=False)
+        monkeypatch.setattr(upkeep.time, "sleep", another_run)
+        with pytest.raises(GatewayRejected, match="nothing was handed over"):
+            rotate._begin(state, find(state, wanted), wanted, file, "cli", again=False)
+    assert not file.path.exists()
+    assert [one.id for one in operator.endpoints] == [old.id]
