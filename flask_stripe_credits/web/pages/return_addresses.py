@@ -32,6 +32,11 @@ def _absolute(url: str | None, settings: Settings) -> str | None:
     here = origin_of(request.host_url)
     if url is None or not url.startswith("/") or here is None:
         return url
-    listed = settings.base_url is None or here in settings.allowed_redirect_origins
-    own = urlsplit(here).hostname in LOOPBACK_HOSTS
-    return here + request.script_root + url if listed and own else url
+    listed = settings.base_url is None or (
+        _is_own_machine(settings.base_url) and here in settings.allowed_redirect_origins
+    )
+    return here + request.script_root + url if listed and _is_own_machine(here) else url
+
+
+def _is_own_machine(url: str) -> bool:
+    return urlsplit(url).hostname in LOOPBACK_HOSTS

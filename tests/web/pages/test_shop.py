@@ -317,6 +317,20 @@ class TestButton:
         session = stripe.session(bought["stripe_checkout_session_id"])
         assert session["success_url"].startswith(f"{back}{PAGES}/purchases/")
 
+    def test_elsewhere_no_host_header_sends_buyers_to_their_own_machine(
+        self, open_shop: OpenShop, stripe: Sandbox
+    ) -> None:
+        """As behind a proxy that passes no ``Host`` on."""
+        shop = "https://shop.example.com"
+        host = open_shop(
+            STRIPE_CREDITS_BASE_URL=shop,
+            STRIPE_CREDITS_ALLOWED_REDIRECT_ORIGINS=f"{shop} {LOOPBACK}",
+        )
+        assert buyer_of(host, LOOPBACK).press().status_code == 303
+        (bought,) = host.purchases()
+        session = stripe.session(bought["stripe_checkout_session_id"])
+        assert session["success_url"].startswith(f"{shop}{PAGES}/purchases/")
+
     def test_a_host_of_its_own_return_page_keeps_it(
         self, open_shop: OpenShop, stripe: Sandbox
     ) -> None:
