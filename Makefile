@@ -113,7 +113,7 @@ wheel: $(READY) ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist
 
 release-check: $(READY) ## See that the last commit can be released (TAG=vX.Y.Z), and build it twice into dist/
-	$(BIN)/python -m tests.release_check $(if $(TAG),--tag $(TAG))
+	$(BIN)/python -m tests.release_check $${TAG:+--tag "$$TAG"}
 
 audit: $(READY) ## Ask which locked packages have known holes (STRICT=1 fails if nobody can be asked)
 	$(BIN)/python -m tests.audit $(if $(STRICT),--strict)

@@ -104,8 +104,8 @@ def test_G03_what_is_published_was_checked_and_built_by_jobs_without_an_identity
     assert document[True] == {"push": {"tags": ["v*"]}}
     assert jobs["check"]["uses"] == "$/.github/workflows/ci.yml"
     assert (jobs["build"]["needs"], jobs["publish"]["needs"]) == ("check", "build")
-    built = " ".join(step.get("run", "") for step in jobs["build"]["steps"])
-    assert built.split() == ["make", "release-check", 'TAG="$GITHUB_REF_NAME"']
+    (built,) = [step for step in jobs["build"]["steps"] if "run" in step]
+    assert built == {"run": "make release-check", "env": {"TAG": "${{ github.ref_name }}"}}
     download, publish = jobs["publish"]["steps"]
     assert download["uses"].startswith("actions/download-artifact@")
     assert publish["uses"].startswith("pypa/gh-action-pypi-publish@")
