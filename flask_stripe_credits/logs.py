@@ -137,13 +137,16 @@ def warnings_if_heard(module: str) -> Iterator[None]:
     For a command, which says in its answer what they warn of. The host's log gets them as ever.
     """
     logger = logging.getLogger(f"{_PACKAGE}.{module}")
-    before = logger.level
-    if not logger.hasHandlers():
-        logger.setLevel(logging.ERROR)
+
+    # Asked for each record: the command begins before the host's app, and its logging, is there.
+    def is_heard(record: logging.LogRecord) -> bool:
+        return record.levelno > logging.WARNING or logger.hasHandlers()
+
+    logger.addFilter(is_heard)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        logger.removeFilter(is_heard)
 
 
 def _indented(error: BaseException) -> str:
