@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system seconds of these processes so far, all of their threads together."""
-    # As clock_getcpuclockid(3) names another process's clock: exact, where /proc has hundredths.
-    return sum(time.clock_gettime(~pid << 3 | 2) for pid in pids)
+    """User and system seconds so far of those of these processes that haven't ended."""
+    return sum(cpu_clocks(pids).values())
+
+
+def cpu_clocks(pids: Iterable[int]) -> dict[int, float]:
+    """The CPU seconds so far of each that hasn't ended, all of its threads together."""
+    found = {}
+    for pid in pids:
+        # PostgreSQL's own workers, such as autovacuum's, come and go.
+        with contextlib.suppress(OSError):
+            # As clock_getcpuclockid(3) names another process's: exact, where /proc has hundredths.
+            found[pid] = time.clock_gettime(~pid << 3 | 2)
+    return found
+
+
+def cpu_seconds_since(before: Mapping[int, float]) -> float:
+    """What the processes of :func:`cpu_clocks` have taken since, without those that have ended."""
+    return sum(now - before[pid] for pid, now in cpu_clocks(before).items())
 
 
 def children(pid: int) -> Sequence[int]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .databases import Databases
-from .processes import children, cpu_seconds
+from .processes import children, cpu_clocks, cpu_seconds_since
 from .senders import on_the_wire, send_all
 from .webhook import SHOPS, Sale
 
@@ -121,9 +121,9 @@ def run(
     """Deliver events of new purchases, all of which must end in the ledger once."""
     waiting = [on_the_wire(one, keep_alive=keep_alive) for one in sale.first_deliveries(requests)]
     counted = [[pid] for pid in server.workers] + [made.processes(), [os.getpid()]]
-    before = [cpu_seconds(pids) for pids in counted]
+    before = [cpu_clocks(pids) for pids in counted]
     seconds, times = send_all(server.port, waiting, connections=connections, keep_alive=keep_alive)
-    taken = [cpu_seconds(pids) - so_far for pids, so_far in zip(counted, before, strict=True)]
+    taken = [cpu_seconds_since(clocks) for clocks in before]
     sale.check()
     *workers, database, senders = (each / requests * 1000 for each in taken)
     slowest = statistics.quantiles(times, n=100)[98] * 1000
