@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import sys
 import threading
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,15 @@ from flask_stripe_credits import StripeCredits
 from flask_stripe_credits.state import state_of
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.payloads import checkout_session, encode, event, new_api_key, new_secret, sign
+from tests.payloads import (
+    checkout_session,
+    encode,
+    event,
+    new_api_key,
+    new_secret,
+    pending_purchase,
+    sign,
+)
 
 PREFIX = "/api/v1/billing/credits"
 NOT_YET = {"fulfillment", "gateway", "statements", "monitoring.counting", "web.api", "web.webhook"}
@@ -58,22 +64,7 @@ def make_app(database_url: str, secret: str) -> Flask:
 
 def add_purchase(engine: sa.Engine) -> dict[str, Any]:
     """A pending purchase, written without a context of the app's."""
-    now, key = dt.datetime.now(dt.UTC), uuid.uuid4()
-    values = {
-        "id": key,
-        "user_id": "alice",
-        "package_code": "starter",
-        "package_name": "Starter Pack",
-        "amount_credits": 1000,
-        "unit_amount": 1000,
-        "currency": "usd",
-        "stripe_checkout_session_id": f"cs_test_{key.hex}",
-        "checkout_params": {},
-        "request_hash": "0" * 64,
-        "livemode": False,
-        "created_at": now,
-        "updated_at": now,
-    }
+    values = pending_purchase()
     table: Any = credits.Purchase.__table__  # type: ignore[attr-defined]
     with engine.begin() as connection:
         db.metadata.create_all(connection)

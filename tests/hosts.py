@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import uuid
 from collections.abc import Callable
@@ -23,7 +24,15 @@ from flask_stripe_credits.testing import assert_invariants
 
 from .databases import furnish
 from .described import watch
-from .payloads import checkout_session, encode, event, new_api_key, new_secret, sign
+from .payloads import (
+    checkout_session,
+    encode,
+    event,
+    new_api_key,
+    new_secret,
+    pending_purchase,
+    sign,
+)
 
 PREFIX = "/api/v1/billing/credits"
 
@@ -103,30 +112,15 @@ class Host:
 
     def add_purchase(self, **overrides: Any) -> dict[str, Any]:
         """A pending purchase with an open session, as ``POST /purchase`` leaves it."""
-        from datetime import UTC, datetime, timedelta
-
-        now = datetime.now(UTC)
-        key = uuid.uuid4()
+        made = pending_purchase()
         values: dict[str, Any] = {
-            "id": key,
-            "user_id": "alice",
-            "package_code": "starter",
-            "package_name": "Starter Pack",
-            "amount_credits": 1000,
-            "unit_amount": 1000,
-            "currency": "usd",
-            "stripe_checkout_session_id": f"cs_test_{key.hex}",
-            "checkout_url": f"https://checkout.test/{key.hex}",
-            "checkout_params": {},
+            **made,
+            "checkout_url": f"https://checkout.test/{made['id'].hex}",
             "checkout_attempt": 1,
-            "expires_at": now + timedelta(hours=24),
-            "request_hash": "0" * 64,
-            "livemode": False,
+            "expires_at": made["created_at"] + dt.timedelta(hours=24),
             "status": "pending",
             "amount_refunded": 0,
             "credits_revoked": 0,
-            "created_at": now,
-            "updated_at": now,
         } | overrides
         table = self.credits.Purchase.__table__
         with self.app.app_context(), self.db.engine.begin() as connection:

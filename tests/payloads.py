@@ -1,11 +1,13 @@
-"""What Stripe sends: sessions and events as plain dicts, signed as Stripe signs them."""
+"""What Stripe sends, signed as Stripe signs it, as plain dicts; and the purchases it is about."""
 
 from __future__ import annotations
 
+import datetime as dt
 import hmac
 import json
 import secrets
 import time
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +21,26 @@ def new_secret() -> str:
 
 def new_api_key(mode: str = "test") -> str:
     return f"sk_{mode}_" + secrets.token_hex(12)
+
+
+def pending_purchase() -> dict[str, Any]:
+    """The row of a purchase whose session is open, as far as the table has no defaults for it."""
+    now, key = dt.datetime.now(dt.UTC), uuid.uuid4()
+    return {
+        "id": key,
+        "user_id": "alice",
+        "package_code": "starter",
+        "package_name": "Starter Pack",
+        "amount_credits": 1000,
+        "unit_amount": 1000,
+        "currency": "usd",
+        "stripe_checkout_session_id": f"cs_test_{key.hex}",
+        "checkout_params": {},
+        "request_hash": "0" * 64,
+        "livemode": False,
+        "created_at": now,
+        "updated_at": now,
+    }
 
 
 def checkout_session(purchase: Mapping[str, Any], **overrides: Any) -> dict[str, Any]:

@@ -5,15 +5,21 @@ Run as a module, in a process of its own. Arguments are settings to switch on, `
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import sys
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
-from tests.payloads import checkout_session, encode, event, new_api_key, new_secret, sign
+from tests.payloads import (
+    checkout_session,
+    encode,
+    event,
+    new_api_key,
+    new_secret,
+    pending_purchase,
+    sign,
+)
 
 steps: dict[str, float] = {}
 
@@ -62,22 +68,7 @@ def initialise(kind: Any, app: Any, db: Any) -> Any:
 
 def sell(db: Any, engine: Any, credits: Any) -> bytes:
     """The event of a new purchase, written without a context of the app's."""
-    now, key = dt.datetime.now(dt.UTC), uuid.uuid4()
-    values = {
-        "id": key,
-        "user_id": "alice",
-        "package_code": "starter",
-        "package_name": "Starter Pack",
-        "amount_credits": 1000,
-        "unit_amount": 1000,
-        "currency": "usd",
-        "stripe_checkout_session_id": f"cs_test_{key.hex}",
-        "checkout_params": {},
-        "request_hash": "0" * 64,
-        "livemode": False,
-        "created_at": now,
-        "updated_at": now,
-    }
+    values = pending_purchase()
     with engine.begin() as connection:
         db.metadata.create_all(connection)
         connection.execute(credits.Purchase.__table__.insert(), values)
