@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 pytest_plugins = [
+    "tests.environment",
     "tests.routing",
     "tests.databases",
     "tests.figures",

@@ -52,6 +52,7 @@ def test_another_line_than_the_processs_alarms(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["pytest", "--no-option-of-flask"])
+    monkeypatch.setenv("FLASK_RUN_FROM_CLI", "false")  # the group sets it, for good
     group = FlaskGroup(create_app=lambda: make_host(sqlite_url, STRIPE_SECRET_KEY="").app)
     result = CliRunner().invoke(group, ["credits", "packages", "load"])
     assert result.exit_code == 0, result.output

@@ -60,7 +60,9 @@ def run(folder: Path, scope: str) -> str:
     (folder / "shop.py").write_text(source)
     (folder / "conftest.py").write_text(CONFTEST.replace("SCOPE", scope))
     (folder / "test_shop.py").write_text(TEST)
-    (folder / "pytest.ini").write_text(f"[pytest]\nlive_server_scope = {scope}\n")
+    # Five seconds, as pytest-flask has them, are few on a machine with much else to do.
+    settings = f"[pytest]\nlive_server_scope = {scope}\naddopts = --live-server-wait=60\n"
+    (folder / "pytest.ini").write_text(settings)
     return run_suite(sys.executable, folder)
 
 
