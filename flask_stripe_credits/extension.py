@@ -321,7 +321,7 @@ def _report_problems(settings: Settings) -> None:
     for key, problem in settings.problems.items():
         log.critical(
             "setting_unusable",
-            "%s %s: until it is mended, %s answer 503",
+            "%s %s: until it is mended, 503 is the answer of %s",
             key,
             problem,
             _ROUTES_NEED[key],

@@ -69,6 +69,7 @@ def setup_command(
     finds an error.
     """
     run, flag = _Run(ctx), " --live" if live else ""
+    before = _content(env_path)
     who: dict[str, Any] = {"by": by, "live": live}
     try:
         state, _ = current_state(), acting(by)
@@ -87,7 +88,8 @@ def setup_command(
             if env_path is not None:
                 told = f"webhook create --write-env {env_path}{flag}"
                 run.step(told, create_command, url=url, env_path=env_path, **who)
-        left = _what_is_left(state, _NOT_YET | (_SECRET_IS_NEW if env_path else set()))
+        is_new = _content(env_path) != before
+        left = _what_is_left(state, _NOT_YET | (_SECRET_IS_NEW if is_new else set()))
     except StripeCreditsError as error:
         raise click.ClickException(str(error)) from None
     if run.refused:
@@ -153,6 +155,14 @@ def _refuse_live_data(state: AppState) -> None:
             "this database has purchases of live mode, and STRIPE_CREDITS_API_BASE names a "
             "stand-in for Stripe, where anybody buys for nothing: give the app another database"
         )
+
+
+def _content(path: Path | None) -> bytes | None:
+    try:
+        return path.read_bytes() if path else None
+    except OSError:
+        # Not there yet, or unreadable, which the command that writes it says.
+        return None
 
 
 def _what_is_left(state: AppState, not_yet: set[str]) -> bool:

@@ -114,6 +114,10 @@ def test_packages_of_a_file_and_the_webhook_in_one_go(
     assert endpoint["url"] == f"{SHOP}{PREFIX}/webhook"
     (secret,) = EnvFile(env).secrets
     assert secret.reveal() not in done.output
+    # One that doesn't read it is told so.
+    unread = set_up(host, *options)
+    assert (unread.exit_code, "nothing is wrong" in unread.stdout) == (2, False)
+    assert re.search(r"^error +webhook_secret", unread.stdout, re.MULTILINE)
     # The next process reads it.
     host = fresh(sqlite_url, stripe, STRIPE_WEBHOOK_SECRET_CREDITS=secret.reveal())
     again = set_up(host, *options)
