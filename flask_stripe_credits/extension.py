@@ -37,6 +37,7 @@ from .receivers import Receivers
 from .signals import purchase_completed, purchase_restored, purchase_reversed
 from .state import EXTENSION_KEY, AppState, Callbacks, current_state
 from .web.blueprint import make_blueprint
+from .web.late_rules import late_rules
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -150,11 +151,8 @@ class StripeCredits:
             receivers=self._receivers,
             measure=measurements_for(app, settings, self._metrics_registry),
         )
-        app.register_blueprint(make_blueprint(), url_prefix=settings.url_prefix)
-        if settings.pages is not None:
-            from .web.pages import make_pages
-
-            app.register_blueprint(make_pages(), url_prefix=settings.pages)
+        with late_rules(app):
+            _add_routes(app, settings)
         if settings.mail:
             from .mail.installing import install
 
@@ -313,6 +311,14 @@ def _ordinary(role: str, function: F) -> F:
         name = getattr(function, "__qualname__", "it")
         raise ConfigurationError(f"{role} {name} must be an ordinary function, not async")
     return function
+
+
+def _add_routes(app: Flask, settings: Settings) -> None:
+    app.register_blueprint(make_blueprint(), url_prefix=settings.url_prefix)
+    if settings.pages is not None:
+        from .web.pages import make_pages
+
+        app.register_blueprint(make_pages(), url_prefix=settings.pages)
 
 
 def _report_problems(settings: Settings) -> None:

@@ -36,7 +36,7 @@ NEEDED = {
     *("", "cli", "config", "deferred", "errors", "extension", "host_migrations", "logs"),
     *("measurements", "models", "money", "monitoring", "origins", "receivers", "redirects"),
     *("signals", "state", "tables"),
-    *("web", "web.admin", "web.blueprint", "web.protection", "web.routes"),
+    *("web", "web.admin", "web.blueprint", "web.late_rules", "web.protection", "web.routes"),
 }
 PAGES = {
     *("web.administrators", "web.identity"),

@@ -1,7 +1,6 @@
 """Routes of the API, and what answers inside its blueprint whatever is none.
 
-A rule of Werkzeug's takes a third of a millisecond to compile, so there is one for each view, and
-one for all else.
+Each rule takes time at every start, so there is one for each view, and one for all else.
 """
 
 from __future__ import annotations
