@@ -6,10 +6,9 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from .errors import ConfigurationError, NotConfigured
@@ -73,8 +72,7 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """Everything that configures one app. Frozen: a restart is what changes it.
 
     :ivar secret_key: None when missing or a placeholder; ``problems`` says which.
@@ -109,7 +107,7 @@ class Settings:
     public_packages: bool
     pages: str | None
     mail: bool
-    problems: Mapping[str, str] = field(default_factory=dict)
+    problems: Mapping[str, str]
 
     def require_secret_key(self) -> Secret:
         """Return the API key.

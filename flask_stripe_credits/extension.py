@@ -297,8 +297,8 @@ class StripeCredits:
             )
         self._db = db
         self._models = build_models(db.metadata, self._purchase_class)
-        for name in Models.__slots__:
-            setattr(self, name, getattr(self._models, name))
+        for name, model in self._models._asdict().items():
+            setattr(self, name, model)
 
     def _known_db(self) -> SQLAlchemy:
         if self._db is None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, declared_attr, registry
@@ -218,8 +217,7 @@ class CreditAuditLogMixin:
     details: Mapped[dict[str, Any] | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Models:
+class Models(NamedTuple):
     """The concrete models on one ``MetaData``."""
 
     Package: type[CreditPackageMixin]
@@ -240,7 +238,7 @@ class Models:
     @property
     def tables(self) -> tuple[sa.Table, ...]:
         """All our tables, in an order in which they can be created."""
-        return tuple(self.table(getattr(self, name)) for name in _MIXINS)
+        return tuple(self.table(model) for model in self)
 
 
 _MIXINS: dict[str, type[Any]] = {

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
@@ -31,7 +30,6 @@ EXTENSION_KEY = "stripe_credits"
 CheckoutParams = dict[str, Any]
 
 
-@dataclass(slots=True)
 class Callbacks:
     """The host's functions, set by decorators of :class:`~.extension.StripeCredits`."""
 
@@ -47,7 +45,6 @@ class Callbacks:
     ) = None
 
 
-@dataclass(frozen=True)
 class AppState:
     """One app's settings, database, models and connection to Stripe.
 
@@ -56,15 +53,40 @@ class AppState:
     :ivar http_client: what carries requests to Stripe; None for connections of our own.
     """
 
-    db: SQLAlchemy
-    models: Models
-    settings: Settings
-    callbacks: Callbacks
-    # Held here so that receivers live as long as the app does, not the StripeCredits object.
-    receivers: Receivers
-    measure: Callable[[], Measurements]
-    http_client: Any = None
-    _statements: dict[str, Statements] = field(default_factory=dict)
+    def __init__(
+        self,
+        *,
+        db: SQLAlchemy,
+        models: Models,
+        settings: Settings,
+        callbacks: Callbacks,
+        receivers: Receivers,
+        measure: Callable[[], Measurements],
+        http_client: Any = None,
+    ) -> None:
+        self.db: Final = db
+        self.models: Final = models
+        self.settings: Final = settings
+        self.callbacks: Final = callbacks
+        # Held here so that receivers live as long as the app does, not the StripeCredits object.
+        self.receivers: Final = receivers
+        self.measure: Final = measure
+        self.http_client: Final = http_client
+        self._statements: dict[str, Statements] = {}
+
+    def connected_by(self, http_client: Any, settings: Settings | None = None) -> AppState:
+        """The same app with another connection to Stripe, as a sandbox needs it."""
+        other = AppState(
+            db=self.db,
+            models=self.models,
+            settings=settings or self.settings,
+            callbacks=self.callbacks,
+            receivers=self.receivers,
+            measure=self.measure,
+            http_client=http_client,
+        )
+        other._statements = self._statements
+        return other
 
     @cached_property
     def gateway(self) -> Gateway:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import fields
 
 from ..config import (
     PUBLISHABLE_KEY,
@@ -100,10 +99,9 @@ def settings_in_use(patient: Patient) -> Iterator[Finding]:
         )
         return
     changed = [
-        _setting_of(one.name)
-        for one in fields(Settings)
-        if one.name not in ("problems", "livemode")
-        and getattr(used, one.name) != getattr(configured, one.name)
+        _setting_of(name)
+        for name in Settings._fields
+        if name not in ("problems", "livemode") and getattr(used, name) != getattr(configured, name)
     ]
     if not changed:
         yield ok("as they were when the app started; a change needs a restart")
