@@ -11,15 +11,14 @@ import re
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact
 
+from .integers import LARGEST_INTEGER
+
 ZERO_DECIMAL = frozenset(
     "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split(),
 )
 THREE_DECIMAL = frozenset("bhd jod kwd omr tnd".split())
 # Sent to Stripe with two decimals that must be zero, although the currency has none.
 WHOLE_UNITS_IN_TWO_DECIMALS = frozenset("isk ugx".split())
-
-# Stripe's largest amount for most currencies is eight digits; JSON numbers are exact up to here.
-LARGEST_INTEGER = 2**53
 
 _CURRENCY = re.compile(r"[a-z]{3}\Z")
 _WRITTEN = re.compile(r"[0-9]{1,16}(\.[0-9]{1,4})?\Z")

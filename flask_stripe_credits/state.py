@@ -13,12 +13,12 @@ from flask_sqlalchemy import SQLAlchemy
 from .config import Settings
 from .deferred import Deferred
 from .errors import ConfigurationError
-from .measurements import Measurements
 from .models import Models
 from .receivers import Receivers
 
 if TYPE_CHECKING:
     from .gateway import Gateway
+    from .measurements import Measurements
     from .snapshots import PurchaseSnapshot
     from .statements import Statements
 

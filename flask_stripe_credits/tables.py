@@ -20,7 +20,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.naming import conv
 from sqlalchemy.types import TypeEngine
 
-from .money import LARGEST_INTEGER
+from .integers import LARGEST_INTEGER
 
 LONGEST_USER_ID = 255
 LONGEST_ACTOR = 255

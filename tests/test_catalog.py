@@ -14,7 +14,8 @@ from flask_stripe_credits.catalog.file import (
 )
 from flask_stripe_credits.catalog.rules import LONGEST_DESCRIPTION, LONGEST_NAME
 from flask_stripe_credits.errors import InvalidCatalog
-from flask_stripe_credits.money import LARGEST_INTEGER, Money, smallest_step
+from flask_stripe_credits.integers import LARGEST_INTEGER
+from flask_stripe_credits.money import Money, smallest_step
 
 GOOD: dict[str, str] = {
     "package_code": '"gold"',

@@ -20,7 +20,7 @@ from flask_stripe_credits.facts import (
     status_of,
     target,
 )
-from flask_stripe_credits.money import LARGEST_INTEGER
+from flask_stripe_credits.integers import LARGEST_INTEGER
 
 from .hosts import Host, make_host
 from .payloads import checkout_session, event

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask_stripe_credits.integers import LARGEST_INTEGER
 from flask_stripe_credits.money import (
-    LARGEST_INTEGER,
     THREE_DECIMAL,
     WHOLE_UNITS_IN_TWO_DECIMALS,
     ZERO_DECIMAL,

@@ -33,8 +33,8 @@ def loaded():
 """
 # Of ours, without the name of the package. Whatever else is needed to start belongs here as well.
 NEEDED = {
-    *("", "cli", "config", "deferred", "errors", "extension", "host_migrations", "logs"),
-    *("measurements", "models", "money", "monitoring", "origins", "receivers", "redirects"),
+    *("", "cli", "config", "deferred", "errors", "extension", "host_migrations"),
+    *("integers", "logs", "models", "monitoring", "origins", "receivers", "redirects"),
     *("signals", "state", "tables"),
     *("web", "web.admin", "web.blueprint", "web.late_rules", "web.protection", "web.routes"),
 }

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidPackage
-from ..money import LARGEST_INTEGER, is_currency, smallest_step
+from ..integers import LARGEST_INTEGER
+from ..money import is_currency, smallest_step
 from ..tables import LONGEST_USER_ID
 
 PACKAGE_CODE = re.compile(r"[a-z0-9_-]{1,50}\Z")

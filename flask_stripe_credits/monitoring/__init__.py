@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, appcontext_pushed, has_app_context
 
 from ..config import Settings
+from ..deferred import Deferred
 from ..logs import Log
-from ..measurements import Measurements
 from ..state import state_of
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from ..measurements import Measurements
+
 log: Log = Log(__name__)
+
+_uncounted = Deferred(__name__.rpartition(".")[0], "measurements:Measurements")
 
 # A registry refuses a second of one name, and two threads may be the first.
 _beginning = threading.Lock()
@@ -44,7 +48,7 @@ def measurements_for(
     :param registry: where the metrics are; None for the library's own, which exporters show.
     """
     if not settings.metrics:
-        return Measurements
+        return _uncounted
     if not is_installed():
         if settings.metrics_token is not None:
             log.warning(
@@ -52,7 +56,7 @@ def measurements_for(
                 "STRIPE_CREDITS_METRICS_TOKEN is set, but nothing is counted: "
                 "pip install flask-stripe-credits[metrics]",
             )
-        return Measurements
+        return _uncounted
     if "prometheus_client" in sys.modules or has_app_context():
         counting = _count(app, settings, registry)
         return lambda: counting
@@ -73,4 +77,5 @@ def _count(app: Flask, settings: Settings, registry: CollectorRegistry | None) -
             return counting_of(app, settings, registry)
     except Exception:
         log.exception("metrics_failed", "nothing is counted: the metrics could not be set up")
-        return Measurements()
+        uncounted: Measurements = _uncounted()
+        return uncounted

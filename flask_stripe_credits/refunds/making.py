@@ -21,7 +21,7 @@ from ..errors import (
 )
 from ..facts import PurchaseStatus, Row, record_refunds
 from ..fulfillment import settle
-from ..money import LARGEST_INTEGER
+from ..integers import LARGEST_INTEGER
 from ..outbox import described
 from ..reading import reading
 from ..state import AppState

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import MalformedEvent
+from ..integers import LARGEST_INTEGER
 
 _STRIPE_ID = re.compile(r"[A-Za-z0-9_]{1,255}\Z")
 _CURRENCY = re.compile(r"[a-z]{3}\Z")
@@ -77,7 +78,7 @@ def boolean(payload: Mapping[str, Any], key: str) -> bool | None:
 
 def amount(payload: Mapping[str, Any], key: str) -> int | None:
     value = payload.get(key)
-    return value if type(value) is int and 0 <= value <= 2**53 else None
+    return value if type(value) is int and 0 <= value <= LARGEST_INTEGER else None
 
 
 def currency(payload: Mapping[str, Any]) -> str | None:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import Schema, fields
 
-from flask_stripe_credits.money import LARGEST_INTEGER, Money
+from flask_stripe_credits.integers import LARGEST_INTEGER
+from flask_stripe_credits.money import Money
 from flask_stripe_credits.web import schemas
 from flask_stripe_credits.web.writers import compile_writer
 

@@ -10,7 +10,7 @@ from ...catalog.rules import (
     LONGEST_NAME,
 )
 from ...facts import PurchaseStatus
-from ...money import LARGEST_INTEGER
+from ...integers import LARGEST_INTEGER
 from ...purchase_search import LONGEST_TEXT
 from ...reports import Bucket
 from ..figures_schema import FiguresSchema

@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from ...facts import PurchaseStatus
-from ...money import LARGEST_INTEGER
+from ...integers import LARGEST_INTEGER
 from ...purchase_search import LONGEST_TEXT
 from ...reports import Bucket
 from ..schemas import PACKAGE_CODE, UTC, PackageSchema, WholeNumber
