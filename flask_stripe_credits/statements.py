@@ -40,6 +40,11 @@ def dispute_is_live(rank: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     return rank.between(WITHDRAWN.start, WITHDRAWN.stop - 1)
 
 
+def _one_of(column: sa.ColumnElement[str], *values: Any) -> sa.ColumnElement[bool]:
+    """As ``in_``, whose list SQLAlchemy writes into the statement anew at every execution."""
+    return sa.or_(*(column == value for value in values))
+
+
 def _newest(insert: Any, table: sa.Table, key: str) -> Any:
     """Insert what is told of a reversal; a row that knows better stays as it is."""
     statement = insert(table)
@@ -274,7 +279,7 @@ class Statements:
         self.insert_audit = sa.insert(models.table(models.AuditLog)).inline()
         self.find_event = sa.select(events.c.stripe_event_id).where(
             events.c.stripe_event_id == sa.bindparam("event_id"),
-            events.c.verdict.in_((sa.bindparam("verdict"), "dismissed")),
+            _one_of(events.c.verdict, sa.bindparam("verdict"), "dismissed"),
         )
         event = insert(events)
         kept = ("error_class", "updated_at")
@@ -293,7 +298,7 @@ class Statements:
                             events.c.verdict == "dismissed",
                             sa.and_(
                                 told.verdict == "failed",
-                                events.c.verdict.in_(("review", "orphan")),
+                                _one_of(events.c.verdict, "review", "orphan"),
                             ),
                         ),
                         events.c.verdict,
