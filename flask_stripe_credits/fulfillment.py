@@ -221,9 +221,10 @@ def _grant(
 
     :returns: its id if receivers were called.
     """
+    # The same at every try: receivers elsewhere know a repeated grant by it.
+    grant_id = uuid.uuid5(row["id"], str(sequence))
     grant = GrantSnapshot(
-        # The same at every try: receivers elsewhere know a repeated grant by it.
-        id=str(uuid.uuid5(row["id"], str(sequence))),
+        id=str(grant_id),
         purchase_id=str(row["id"]),
         user_id=row["user_id"],
         sequence=sequence,
@@ -239,7 +240,7 @@ def _grant(
     uow.execute(
         uow.sql.insert_grant,
         {
-            "id": uuid.UUID(grant.id),
+            "id": grant_id,
             "purchase_id": row["id"],
             "sequence": sequence,
             "user_id": grant.user_id,
@@ -257,7 +258,7 @@ def _grant(
         deliver_in_transaction(uow, app, grant)
     uow.after_commit(lambda: tell_committed(app, grant))
     if not later:
-        return uuid.UUID(grant.id)
+        return grant_id
     uow.after_commit(lambda: _deliver_after_answer(app, uow.state, row["id"]))
     return None
 

@@ -35,22 +35,25 @@ def tell_status(
         if recorded.flag is not None:
             details["reason"] = recorded.flag
         _audit(uow, recorded, f"purchase.{row['status']}", cause, details)
-    app, purchase = current_app_object(), PurchaseSnapshot.of(row)
     if row["status"] == PurchaseStatus.REVIEW:
-        log.error(
-            "purchase_flagged",
-            "purchase %s needs a review: %s",
-            purchase.id,
-            row["review_reason"],
-            purchase_id=purchase.id,
-            user_id=purchase.user_id,
-        )
-        uow.after_commit(
-            lambda: purchase_flagged.send(app, purchase=purchase, reason=row["review_reason"])
-        )
+        _flag(uow, PurchaseSnapshot.of(row))
     told = _TOLD_AFTER_COMMIT.get(row["status"])
     if told is not None:
+        app, purchase = current_app_object(), PurchaseSnapshot.of(row)
         uow.after_commit(lambda: told.send(app, purchase=purchase))
+
+
+def _flag(uow: UnitOfWork, purchase: PurchaseSnapshot) -> None:
+    app, reason = current_app_object(), purchase.review_reason
+    log.error(
+        "purchase_flagged",
+        "purchase %s needs a review: %s",
+        purchase.id,
+        reason,
+        purchase_id=purchase.id,
+        user_id=purchase.user_id,
+    )
+    uow.after_commit(lambda: purchase_flagged.send(app, purchase=purchase, reason=reason))
 
 
 def tell_flag(uow: UnitOfWork, recorded: Recorded, cause: str) -> None:

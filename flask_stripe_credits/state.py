@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
@@ -117,7 +117,9 @@ def current_state() -> AppState:
 
 def current_app_object() -> Flask:
     """The app itself, as signals need it, and not the proxy ``current_app``."""
-    return cast(Any, current_app)._get_current_object()  # type: ignore[no-any-return]
+    proxy: Any = current_app
+    app: Flask = proxy._get_current_object()
+    return app
 
 
 def state_of(app: Flask) -> AppState:
@@ -126,8 +128,9 @@ def state_of(app: Flask) -> AppState:
     :raises ConfigurationError: when ``StripeCredits`` isn't initialised on it.
     """
     try:
-        return cast(AppState, app.extensions[EXTENSION_KEY])
+        state: AppState = app.extensions[EXTENSION_KEY]
     except KeyError:
         raise ConfigurationError(
             "this app has no StripeCredits: call credits.init_app(app) in its factory"
         ) from None
+    return state

@@ -18,10 +18,7 @@ def parse_json(data: bytes) -> Any:
         in one object are refused, since readers differ in which one they take (RFC 8259 4).
     """
     try:
-        text = data.decode("utf-8")
-        return json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite
-        )
+        return _DECODER.decode(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         # The original carries the whole document, which belongs in no log.
         raise MalformedJSON(type(error).__name__) from None
@@ -43,3 +40,6 @@ def _finite(number: str) -> float:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import MalformedEvent
@@ -44,7 +43,7 @@ class CheckoutSession:
 
         :raises MalformedEvent: when it has no id.
         """
-        if not isinstance(payload, Mapping):
+        if not isinstance(payload, dict):
             raise MalformedEvent("the checkout session is not an object")
         metadata = mapping(payload, "metadata")
         totals = mapping(payload, "total_details")

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from ..errors import MalformedEvent
 from .fields import account, boolean, mapping, reference, stripe_id, text, time
@@ -38,14 +38,14 @@ class Event:
         :raises MalformedEvent: when it isn't a snapshot event. Thin events
             (``v2.core.event``) carry no object and belong to another kind of endpoint.
         """
-        if not isinstance(payload, Mapping):
+        if not isinstance(payload, dict):
             raise MalformedEvent("the body is not a JSON object")
         if payload.get("object") == "v2.core.event":
             raise MalformedEvent("thin events aren't supported: use snapshot events")
         kind = payload.get("type")
         if not isinstance(kind, str) or not _EVENT_TYPE.match(kind):
             raise MalformedEvent("the event has no type")
-        if not isinstance(mapping(payload, "data").get("object"), Mapping):
+        if not isinstance(mapping(payload, "data").get("object"), dict):
             raise MalformedEvent("the event has no data.object")
         version = text(payload, "api_version")
         return cls(
@@ -61,7 +61,8 @@ class Event:
     @property
     def data_object(self) -> Mapping[str, Any]:
         """The object the event is about, as it was then (``data.object``)."""
-        return cast(Mapping[str, Any], self.payload["data"]["object"])
+        found: Mapping[str, Any] = self.payload["data"]["object"]
+        return found
 
     @property
     def object_id(self) -> str | None:

@@ -40,7 +40,7 @@ def stripe_id(payload: Mapping[str, Any], key: str) -> str:
 
 def reference(payload: Mapping[str, Any], key: str) -> str | None:
     value = payload.get(key)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         value = value.get("id")
     return value if isinstance(value, str) and _STRIPE_ID.match(value) else None
 
@@ -54,7 +54,7 @@ def account(payload: Mapping[str, Any]) -> str | None:
 
 def mapping(payload: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = payload.get(key)
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def text(payload: Mapping[str, Any], key: str) -> str | None:

@@ -36,7 +36,7 @@ class Refund:
 
         :raises MalformedEvent: when it has no id.
         """
-        if not isinstance(payload, Mapping):
+        if not isinstance(payload, dict):
             raise MalformedEvent("the refund is not an object")
         metadata = mapping(payload, "metadata")
         return cls(
@@ -72,7 +72,7 @@ class Dispute:
 
         :raises MalformedEvent: when it has no id.
         """
-        if not isinstance(payload, Mapping):
+        if not isinstance(payload, dict):
             raise MalformedEvent("the dispute is not an object")
         moved = payload.get("balance_transactions")
         return cls(

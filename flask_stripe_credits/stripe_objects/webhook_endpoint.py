@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..config import Secret
@@ -41,7 +40,7 @@ class WebhookEndpoint:
 
         :raises MalformedEvent: when it has no id.
         """
-        if not isinstance(payload, Mapping):
+        if not isinstance(payload, dict):
             raise MalformedEvent("the webhook endpoint is not an object")
         metadata = mapping(payload, "metadata")
         secret = text(payload, "secret")
