@@ -121,15 +121,11 @@ def run(demo: Demo) -> NoReturn:
     environment = demo.environment()
     servers: list[Server] = []
     try:
-        click.echo("Bringing the database up to date …")
-        _flask(environment, "credits", "db", "upgrade")
-        _flask(environment, "db", "upgrade")
-        _flask(environment, "add-demo-users")
-        click.echo("Starting the sandbox and syncing the packages to it …")
+        click.echo("Starting the sandbox …")
         _start(servers, "sandbox", demo.sandbox_command(), environment, demo.data)
         _wait_until_ready(servers[-1], demo.sandbox_url)
-        _flask(environment, "credits", "packages", "load")
-        _flask(environment, "credits", "sync", "--apply")
+        click.echo("Bringing the database and the packages up to date …")
+        _prepare(environment)
         _start(servers, "app", demo.app_command(), environment, demo.data)
         _wait_until_ready(servers[-1], demo.app_url)
         click.echo(_welcome(demo))
@@ -185,10 +181,10 @@ def _start(
         servers.append(Server(name, process, log))
 
 
-def _flask(environment: dict[str, str], *arguments: str) -> None:
-    """Run one ``flask`` command to its end; show what it says only if it fails."""
-    done = subprocess.run(  # noqa: S603
-        [*FLASK, *arguments],
+def _prepare(environment: dict[str, str]) -> None:
+    """Run :mod:`.prepare` to its end; show what it says only if it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "example_app.prepare"],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -198,7 +194,7 @@ def _flask(environment: dict[str, str], *arguments: str) -> None:
         check=False,
     )
     if done.returncode:
-        raise DemoError(f"`flask {' '.join(arguments)}` failed:\n{done.stdout.strip()}")
+        raise DemoError(done.stdout.strip())
 
 
 def _wait_until_ready(server: Server, url: str) -> None:

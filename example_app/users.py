@@ -86,13 +86,9 @@ def add_demo_users() -> None:
     """Add the demo's users; those who are there stay as they are."""
     if not on_sandbox():
         raise click.ClickException(ONLY_ON_SANDBOX)
+    password_hash = generate_password_hash(DEMO_PASSWORD)
     for name in DEMO_USERS:
         if db.session.get(User, name) is None:
-            db.session.add(
-                User(
-                    id=name,
-                    password_hash=generate_password_hash(DEMO_PASSWORD),
-                    token_hash=_hash_token(f"demo-{name}"),
-                )
-            )
+            token_hash = _hash_token(f"demo-{name}")
+            db.session.add(User(id=name, password_hash=password_hash, token_hash=token_hash))
     db.session.commit()

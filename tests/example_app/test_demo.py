@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from example_app import prepare
 from tests.example_app.demo_process import STOP_SECONDS, DemoProcess
 from tests.example_app.http_buyer import buy_and_pay
 
@@ -95,3 +96,13 @@ def test_dead_server_ends_the_demo_and_is_named(fresh: DemoProcess) -> None:
     assert fresh.process.returncode == 1
     assert "the sandbox ended with status -9" in said
     assert not listening(fresh.port)
+
+
+def test_the_first_command_that_fails_is_named_and_is_the_last(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLASK_RUN_FROM_CLI", "false")  # the group sets it, for good
+    monkeypatch.setattr(prepare, "COMMANDS", ("--version", "no-such-command", "--version"))
+    with pytest.raises(SystemExit, match="`flask no-such-command` failed"):
+        prepare.main()
+    assert capsys.readouterr().out.count("Werkzeug") == 1
