@@ -3,6 +3,7 @@ from __future__ import annotations
 pytest_plugins = [
     "tests.environment",
     "tests.routing",
+    "tests.compiled",
     "tests.databases",
     "tests.figures",
     "tests.profiles",
