@@ -34,15 +34,11 @@ def loaded():
 # Of ours, without the name of the package. Whatever else is needed to start belongs here as well.
 NEEDED = {
     *("", "cli", "config", "deferred", "errors", "extension", "host_migrations"),
-    *("integers", "logs", "models", "monitoring", "origins", "receivers", "redirects"),
+    *("integers", "logs", "models", "monitoring", "origins", "receivers"),
     *("signals", "state", "tables"),
-    *("web", "web.admin", "web.blueprint", "web.late_rules", "web.protection", "web.routes"),
+    *("web", "web.admin", "web.blueprint", "web.exemptions", "web.late_rules", "web.routes"),
 }
-PAGES = {
-    *("web.administrators", "web.identity"),
-    *("web.pages", "web.pages.blueprint", "web.pages.dashboard", "web.pages.dashboard.guard"),
-    *("web.pages.form_tokens", "web.pages.visitors"),
-}
+PAGES = {"web.pages", "web.pages.blueprint", "web.pages.dashboard"}
 MAIL = {"mail", "mail.installing"}
 OTHERS = {"apispec", "flask_mailman", "prometheus_client", "requests", "stripe"}
 

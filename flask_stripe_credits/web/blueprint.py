@@ -10,7 +10,7 @@ from werkzeug.exceptions import default_exceptions
 from ..deferred import Deferred
 from ..errors import StripeCreditsError
 from .admin import add_admin_routes
-from .protection import exempt_from_host
+from .exemptions import exempt_from_host
 from .routes import add_all_else, add_route
 
 _ROUTES = tuple(

@@ -1,18 +1,13 @@
 """Requests that only our own pages may make a browser send.
 
-The webhook is authenticated by its signature, so it is left out of the host's CSRF protection
-and rate limits. ``POST /purchase`` acts on a cookie, so it is held to more: a JSON body, an
+``POST /purchase`` acts on a cookie, so it is held to more than other requests: a JSON body, an
 origin of ours, and the host's CSRF token where the host has Flask-WTF.
 https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html
 """
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable
-from typing import Any
-
-from flask import Blueprint, current_app, request
+from flask import current_app, request
 from werkzeug.exceptions import Forbidden
 
 from ..config import Settings
@@ -26,27 +21,6 @@ class CrossSite(Forbidden):
     ours = True
     problem_code = "cross_site"
     description: str = "This request came from another site."
-
-
-def exempt_from_host(blueprint: Blueprint, *unlimited: Callable[..., Any]) -> None:
-    """Leave the blueprint out of Flask-WTF's check, and what machines ask out of Flask-Limiter's.
-
-    Both are asked at the first request, in the one hook that Flask runs before every
-    ``before_request`` function, so that the order of ``init_app`` calls doesn't matter.
-    """
-    known: weakref.WeakSet[Any] = weakref.WeakSet()
-
-    @blueprint.url_value_preprocessor
-    def exempt(endpoint: str | None, values: dict[str, Any] | None) -> None:
-        csrf = current_app.extensions.get("csrf")
-        if csrf is not None and csrf not in known:
-            known.add(csrf)
-            csrf.exempt(blueprint)
-        for limiter in current_app.extensions.get("limiter", ()):
-            if limiter not in known:
-                known.add(limiter)
-                for view in unlimited:
-                    limiter.exempt(view)
 
 
 def refuse_cross_site(settings: Settings) -> None:

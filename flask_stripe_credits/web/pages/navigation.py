@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flask import request, url_for
 
-from .dashboard import is_administrator
+from .dashboard.guard import is_administrator
 from .texts import text
 
 

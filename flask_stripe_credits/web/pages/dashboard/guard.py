@@ -1,12 +1,11 @@
-"""Operators only: every page of the dashboard goes through here."""
+"""Operators only: every page of the dashboard is called from here."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import Blueprint, request
+from flask import request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Forbidden, Unauthorized
 
@@ -15,32 +14,19 @@ from ...administrators import require_administrator
 from ..form_tokens import check_token
 from ..visitors import visitor
 
-PATH = "/dashboard"
 
+def for_administrators(
+    view: Callable[..., ResponseReturnValue], values: Mapping[str, Any]
+) -> ResponseReturnValue:
+    """Call ``view`` for an administrator, with who acts and the values of the address' path.
 
-def add_page(
-    pages: Blueprint, path: str, name: str, view: Callable[..., Any], *methods: str
-) -> None:
-    """Add a page below the dashboard's address: for administrators, forms by our own token only.
-
-    :param view: gets ``actor``, for the audit log, beside the values of the path.
+    What a form sends is taken with a token of our own only.
     """
-
-    @functools.wraps(view)
-    def guarded(**values: Any) -> ResponseReturnValue:
-        visitor()
-        actor = require_administrator(current_state())
-        if request.method == "POST":
-            check_token()
-        answer: ResponseReturnValue = view(actor=actor, **values)
-        return answer
-
-    pages.add_url_rule(
-        PATH + path,
-        endpoint=f"dashboard_{name}" if name else "dashboard",
-        view_func=guarded,
-        methods=methods,
-    )
+    visitor()
+    actor = require_administrator(current_state())
+    if request.method == "POST":
+        check_token()
+    return view(actor=actor, **values)
 
 
 def is_administrator() -> bool:
