@@ -297,8 +297,7 @@ class StripeCredits:
             )
         self._db = db
         self._models = build_models(db.metadata, self._purchase_class)
-        for name, model in self._models._asdict().items():
-            setattr(self, name, model)
+        vars(self).update(vars(self._models))
 
     def _known_db(self) -> SQLAlchemy:
         if self._db is None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, declared_attr, registry
@@ -217,7 +218,7 @@ class CreditAuditLogMixin:
     details: Mapped[dict[str, Any] | None]
 
 
-class Models(NamedTuple):
+class Models:
     """The concrete models on one ``MetaData``."""
 
     Package: type[CreditPackageMixin]
@@ -231,6 +232,9 @@ class Models(NamedTuple):
     WebhookEvent: type[CreditWebhookEventMixin]
     AuditLog: type[CreditAuditLogMixin]
 
+    def __init__(self, by_name: Mapping[str, type[Any]]) -> None:
+        vars(self).update(by_name)
+
     def table(self, model: type[Any]) -> sa.Table:
         """The Core table of one of these models."""
         return cast(sa.Table, model.__table__)
@@ -238,7 +242,7 @@ class Models(NamedTuple):
     @property
     def tables(self) -> tuple[sa.Table, ...]:
         """All our tables, in an order in which they can be created."""
-        return tuple(self.table(model) for model in self)
+        return tuple(map(self.table, vars(self).values()))
 
 
 _MIXINS: dict[str, type[Any]] = {
@@ -281,7 +285,7 @@ def build_models(
     tables, private = make_tables(metadata), registry(metadata=metadata)
     mixins = _MIXINS | {"Purchase": purchase_class}
     models = Models(
-        **{
+        {
             name: _mapped(name, mixin, tables[mixin.__tablename__], private)
             for name, mixin in mixins.items()
         }

@@ -591,7 +591,7 @@ def test_every_model_is_an_attribute() -> None:
         credits.Grant,
         credits.WebhookEvent,
         credits.AuditLog,
-    } == {*credits.models}
+    } == {*vars(credits.models).values()}
 
 
 def test_callbacks_are_returned_and_belong_to_the_object() -> None:

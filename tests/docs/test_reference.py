@@ -32,7 +32,7 @@ from flask_stripe_credits.catalog.rules import FIELDS
 from flask_stripe_credits.config import Settings, read_settings
 from flask_stripe_credits.doctor import CHECKS
 from flask_stripe_credits.facts import Verdict
-from flask_stripe_credits.models import Models, build_models
+from flask_stripe_credits.models import build_models
 from flask_stripe_credits.sandbox import Chaos
 from flask_stripe_credits.testing import fixtures as testing_fixtures
 from flask_stripe_credits.web import administrators, problems, protection, schemas
@@ -369,7 +369,7 @@ def test_the_models_are_documented_with_their_tables() -> None:
     models = build_models(sa.MetaData())
     (rows,) = tables(sections("reference/python-api.md")["The extension"])
     assert {row[0].strip("`"): row[1].strip("`") for row in rows[1:]} == {
-        f"credits.{name}": models.table(getattr(models, name)).name for name in Models._fields
+        f"credits.{name}": models.table(getattr(models, name)).name for name in vars(models)
     }
 
 
