@@ -46,19 +46,19 @@ if TYPE_CHECKING:
     from .receiver_types import Receiver
     from .snapshots import PurchaseSnapshot
 
-log: Log = Log(__name__)
+    F = TypeVar("F", bound=Callable[..., Any])
+    R = TypeVar("R", bound=Receiver)
+    Loader = TypeVar("Loader", bound=Callable[[], object])
+    Check = TypeVar("Check", bound=Callable[[], bool])
+    BalanceLoader = TypeVar("BalanceLoader", bound=Callable[[str], int | Decimal | None])
+    EmailLoader = TypeVar("EmailLoader", bound=Callable[[str], str | None])
+    OptOut = TypeVar("OptOut", bound=Callable[[str, str], object])
+    MailSender = TypeVar("MailSender", bound=Callable[[Letter], object])
+    ParamsHook = TypeVar(
+        "ParamsHook", bound=Callable[[PurchaseSnapshot, dict[str, Any]], Mapping[str, Any]]
+    )
 
-F = TypeVar("F", bound=Callable[..., Any])
-R = TypeVar("R", bound="Receiver")
-Loader = TypeVar("Loader", bound=Callable[[], object])
-Check = TypeVar("Check", bound=Callable[[], bool])
-BalanceLoader = TypeVar("BalanceLoader", bound=Callable[[str], int | Decimal | None])
-EmailLoader = TypeVar("EmailLoader", bound=Callable[[str], str | None])
-OptOut = TypeVar("OptOut", bound=Callable[[str, str], object])
-MailSender = TypeVar("MailSender", bound="Callable[[Letter], object]")
-ParamsHook = TypeVar(
-    "ParamsHook", bound="Callable[[PurchaseSnapshot, dict[str, Any]], Mapping[str, Any]]"
-)
+log: Log = Log(__name__)
 
 _deliver_due = Deferred(__package__, "fulfillment:deliver_due")
 
