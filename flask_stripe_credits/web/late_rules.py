@@ -7,7 +7,6 @@ start. Most routes are never asked for their address.
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,10 +18,14 @@ class LateRule(Rule):
     """A rule that can be matched at once. A Werkzeug that doesn't ask this compiles as ever."""
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        compiled = functools.cache(functools.partial(super()._compile_builder, append_unknown))
+        compile_builder = super()._compile_builder
+        compiled: Callable[..., tuple[str, str]] | None = None
 
         def build(rule: Rule, /, **values: Any) -> tuple[str, str]:
-            return compiled()(rule, **values)
+            nonlocal compiled
+            if compiled is None:
+                compiled = compile_builder(append_unknown)
+            return compiled(rule, **values)
 
         return build
 
