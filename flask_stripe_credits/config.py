@@ -8,12 +8,13 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from .errors import ConfigurationError, NotConfigured
 from .logs import Log
 from .origins import origin_of
+from .records import Record
 
 log: Log = Log(__name__)
 
@@ -72,7 +73,7 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-class Settings(NamedTuple):
+class Settings(Record):
     """Everything that configures one app. Frozen: a restart is what changes it.
 
     :ivar secret_key: None when missing or a placeholder; ``problems`` says which.

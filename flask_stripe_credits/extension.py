@@ -150,6 +150,8 @@ class StripeCredits:
             callbacks=self._callbacks,
             receivers=self._receivers,
             measure=measurements_for(app, settings, self._metrics_registry),
+            http_client=None,
+            built_statements={},
         )
         with late_rules(app):
             _add_routes(app, settings)

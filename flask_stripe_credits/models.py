@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
 from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, declared_attr, registry
 
 from .errors import ConfigurationError
+from .records import Record
 from .tables import make_tables
 
 _INFO_KEY = "flask_stripe_credits"
@@ -218,7 +218,7 @@ class CreditAuditLogMixin:
     details: Mapped[dict[str, Any] | None]
 
 
-class Models:
+class Models(Record):
     """The concrete models on one ``MetaData``."""
 
     Package: type[CreditPackageMixin]
@@ -231,9 +231,6 @@ class Models:
     Grant: type[CreditGrantMixin]
     WebhookEvent: type[CreditWebhookEventMixin]
     AuditLog: type[CreditAuditLogMixin]
-
-    def __init__(self, by_name: Mapping[str, type[Any]]) -> None:
-        vars(self).update(by_name)
 
     def table(self, model: type[Any]) -> sa.Table:
         """The Core table of one of these models."""
@@ -285,7 +282,7 @@ def build_models(
     tables, private = make_tables(metadata), registry(metadata=metadata)
     mixins = _MIXINS | {"Purchase": purchase_class}
     models = Models(
-        {
+        **{
             name: _mapped(name, mixin, tables[mixin.__tablename__], private)
             for name, mixin in mixins.items()
         }

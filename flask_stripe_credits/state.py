@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
@@ -15,6 +15,7 @@ from .deferred import Deferred
 from .errors import ConfigurationError
 from .models import Models
 from .receivers import Receivers
+from .records import Record
 
 if TYPE_CHECKING:
     from .gateway import Gateway
@@ -45,48 +46,24 @@ class Callbacks:
     ) = None
 
 
-class AppState:
+class AppState(Record):
     """One app's settings, database, models and connection to Stripe.
 
     What only requests need is imported and made when it is first asked for.
 
     :ivar http_client: what carries requests to Stripe; None for connections of our own.
+    :ivar built_statements: dialect → what :meth:`statements` has built.
     """
 
-    def __init__(
-        self,
-        *,
-        db: SQLAlchemy,
-        models: Models,
-        settings: Settings,
-        callbacks: Callbacks,
-        receivers: Receivers,
-        measure: Callable[[], Measurements],
-        http_client: Any = None,
-    ) -> None:
-        self.db: Final = db
-        self.models: Final = models
-        self.settings: Final = settings
-        self.callbacks: Final = callbacks
-        # Held here so that receivers live as long as the app does, not the StripeCredits object.
-        self.receivers: Final = receivers
-        self.measure: Final = measure
-        self.http_client: Final = http_client
-        self._statements: dict[str, Statements] = {}
-
-    def connected_by(self, http_client: Any, settings: Settings | None = None) -> AppState:
-        """The same app with another connection to Stripe, as a sandbox needs it."""
-        other = AppState(
-            db=self.db,
-            models=self.models,
-            settings=settings or self.settings,
-            callbacks=self.callbacks,
-            receivers=self.receivers,
-            measure=self.measure,
-            http_client=http_client,
-        )
-        other._statements = self._statements
-        return other
+    db: SQLAlchemy
+    models: Models
+    settings: Settings
+    callbacks: Callbacks
+    # Held here so that receivers live as long as the app does, not the StripeCredits object.
+    receivers: Receivers
+    measure: Callable[[], Measurements]
+    http_client: Any
+    built_statements: dict[str, Statements]
 
     @cached_property
     def gateway(self) -> Gateway:
@@ -101,9 +78,9 @@ class AppState:
 
     def statements(self, dialect: str) -> Statements:
         """The statements for a database; built at the first call."""
-        found = self._statements.get(dialect)
+        found = self.built_statements.get(dialect)
         if found is None:
-            found = self._statements[dialect] = _Statements(self.models, dialect)
+            found = self.built_statements[dialect] = _Statements(self.models, dialect)
         return found
 
 

@@ -399,7 +399,7 @@ def test_no_setting_is_taken_for_an_unknown_name(
 
 
 def test_there_are_two_ways_of_delivery_and_others_are_refused() -> None:
-    assert read(STRIPE_CREDITS_DELIVERY="transaction") == read()
+    assert vars(read(STRIPE_CREDITS_DELIVERY="transaction")) == vars(read())
     assert read().delivery == "transaction"
     assert read(STRIPE_CREDITS_DELIVERY=" outbox ").delivery == "outbox"
     for value in ("Outbox", "celery", "both"):

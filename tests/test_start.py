@@ -34,7 +34,7 @@ def loaded():
 # Of ours, without the name of the package. Whatever else is needed to start belongs here as well.
 NEEDED = {
     *("", "cli", "config", "deferred", "errors", "extension", "host_migrations"),
-    *("integers", "logs", "models", "monitoring", "origins", "receivers"),
+    *("integers", "logs", "models", "monitoring", "origins", "receivers", "records"),
     *("signals", "state", "tables"),
     *("web", "web.admin", "web.blueprint", "web.exemptions", "web.late_rules", "web.routes"),
 }

@@ -100,7 +100,7 @@ def settings_in_use(patient: Patient) -> Iterator[Finding]:
         return
     changed = [
         _setting_of(name)
-        for name in Settings._fields
+        for name in Settings.names()
         if name not in ("problems", "livemode") and getattr(used, name) != getattr(configured, name)
     ]
     if not changed:

@@ -71,7 +71,7 @@ class StripeSandbox:
         http_client = InProcessClient(self.sandbox.app)
         if serve:
             self.sandbox.start(deliver=False)
-            self._settings = self._settings._replace(api_base=self.sandbox.url)
+            self._settings = self._settings.replaced(api_base=self.sandbox.url)
         self._http_client = None if serve else http_client
         self.client: stripe.StripeClient = stripe.StripeClient(
             self._settings.require_secret_key().reveal(),
@@ -86,8 +86,8 @@ class StripeSandbox:
     def __enter__(self) -> Self:
         # The library would write a file into the home directory of whoever runs the tests.
         self._telemetry, stripe.enable_telemetry = stripe.enable_telemetry, False
-        self._app.extensions[EXTENSION_KEY] = self._before.connected_by(
-            self._http_client, self._settings
+        self._app.extensions[EXTENSION_KEY] = self._before.replaced(
+            settings=self._settings, http_client=self._http_client
         )
         return self
 
@@ -225,7 +225,7 @@ def _usable(settings: Settings) -> Settings:
             "of your tests with a test key, or with none"
         )
     kept = {SECRET_KEY, WEBHOOK_SECRET, WEBHOOK_SECRET_FALLBACK}
-    return settings._replace(
+    return settings.replaced(
         secret_key=settings.secret_key or Secret("sk_test_" + secrets.token_hex(12)),
         livemode=False,
         webhook_secrets=settings.webhook_secrets or (Secret("whsec_" + secrets.token_hex(16)),),

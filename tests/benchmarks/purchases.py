@@ -60,7 +60,7 @@ def _ours(database_url: str) -> Contestant:
     host = make_host(database_url, watched=False)
     host.credits.user_id_loader(lambda: request.headers.get("X-User"))
     host.load_packages()
-    host.app.extensions[EXTENSION_KEY] = host.state.connected_by(Canned())
+    host.app.extensions[EXTENSION_KEY] = host.state.replaced(http_client=Canned())
     count = _Counted(host.app, host.db, "credit_purchases", "stripe_checkout_session_id")
     return Contestant("ours", host.app, lambda n: count.requests(f"{PREFIX}/purchase", n), count)
 
