@@ -22,11 +22,11 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 _API_KEY = re.compile(r"(sk|rk|pk)_(test|live)_[\x21-\x7e]+\Z")
 _WEBHOOK_SECRET = re.compile(r"whsec_[\x21-\x7e]{24,}\Z")
-_PLACEHOLDER = re.compile(
-    r"placeholder|change[-_]?me|example|your[-_]|[-_]here\b|\.\.\.|…|x{8,}|\Ax+\Z|[<>*]"
-    r"|12345678|abcdefgh",
-    re.IGNORECASE,
+_PLACEHOLDERS = (
+    *("placeholder", "example", "changeme", "change-me", "change_me", "your-", "your_"),
+    *("xxxxxxxx", "12345678", "abcdefgh", "...", "…", "<", ">", "*"),
 )
+_HERE = re.compile(r"[-_]here\b")
 _URL_PREFIX = re.compile(r"(/(?!\.{1,2}(/|\Z))[A-Za-z0-9_.~-]+)+\Z")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
@@ -379,7 +379,13 @@ def _api_key_trouble(values: tuple[str, ...]) -> str | None:
 
 
 def _is_placeholder(value: str) -> bool:
-    return _PLACEHOLDER.search(value) is not None or value.lower() in {"test", "secret"}
+    text = value.lower()
+    return (
+        text in ("test", "secret")
+        or set(text) == {"x"}
+        or any(placeholder in text for placeholder in _PLACEHOLDERS)
+        or _HERE.search(text) is not None
+    )
 
 
 def _check_publishable_key(source: _Source, livemode: bool | None) -> None:
