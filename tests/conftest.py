@@ -2,6 +2,7 @@ from __future__ import annotations
 
 pytest_plugins = [
     "tests.environment",
+    "tests.garbage",
     "tests.routing",
     "tests.compiled",
     "tests.databases",

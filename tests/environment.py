@@ -8,9 +8,14 @@ be run by the same worker: `FLASK_RUN_FROM_CLI`, which Flask's own command line 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
+
+# Hundreds of processes import the same modules: whatever the shell prefers, each is compiled once.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(autouse=True)
