@@ -53,6 +53,14 @@ class Steps:
         setattr(owner, name, patched)
 
 
+def warm_up(host: Host) -> None:
+    """Import and compile what every process would; no connection may outlive the fork."""
+    result = host.app.test_cli_runner().invoke(args=["credits", "sync", "--plan"])
+    assert "Stripe in test mode" in result.output, result.output
+    with host.app.app_context():
+        host.db.engine.dispose()
+
+
 def run(host: Host, gate: int, trace: int, fuse: int) -> NoReturn:
     """Wait until everybody is there, sync, and end."""
     os.read(gate, 1)
@@ -88,6 +96,7 @@ def main() -> None:
     config = json.loads(sys.argv[1])
     stripe.enable_telemetry = False
     host = make_host(config["database_url"], tables=False, **config["settings"])
+    warm_up(host)
     print("ready", flush=True)
     for line in sys.stdin:
         fuses = [int(word) for word in line.split()]

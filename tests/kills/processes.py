@@ -51,7 +51,7 @@ class ShopProcesses:
     :param folder: where the processes leave what they share.
     :param trace: write down every step that is reached.
     :param every_call: each call of a function of the package is a step too.
-    :param preload: modules that the workers need not import each for itself.
+    :param selling: the workers will ask Stripe.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class ShopProcesses:
         workers: int = 1,
         trace: bool = False,
         every_call: bool = False,
-        preload: Sequence[str] = (),
+        selling: bool = False,
     ) -> None:
         self.host = host
         self.webhook = f"{PREFIX}/webhook"
         self.workers = workers
-        self._options = {"every_call": every_call, "preload": list(preload)}
+        self._options = {"every_call": every_call, "selling": selling}
         self._trace = str(folder / "trace") if trace else None
         self._folder = folder
         folder.mkdir()
@@ -85,7 +85,11 @@ class ShopProcesses:
             "deaths": str(self._folder / "deaths"),
             "trace": self._trace,
             "listener": self._listener.fileno(),
-            "warm_up": {"body": body.decode(), "signature": self._sign(body)},
+            "warm_up": {
+                "body": body.decode(),
+                "signature": self._sign(body),
+                "user": WARM_UP_USER,
+            },
             **self._options,
         }
         with (self._folder / "log").open("wb") as log:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import gc
-import importlib
 import json
 import os
 import select
@@ -141,16 +140,20 @@ def build(config: dict[str, Any]) -> Host:
 
 
 def warm_up(host: Host, config: dict[str, Any]) -> None:
-    """Compile what every worker would compile anew; no connection may outlive the fork."""
-    given = config["warm_up"]
-    answer = host.app.test_client().post(
+    """Import and compile what every worker would; no connection may outlive the fork."""
+    given, client = config["warm_up"], host.app.test_client()
+    answer = client.post(
         f"{PREFIX}/webhook",
         data=given["body"],
         headers={"Stripe-Signature": given["signature"]},
     )
     assert answer.status_code == 200, answer.text
-    for name in config["preload"]:
-        importlib.import_module(name)
+    if config["selling"]:
+        who = {"X-User": given["user"]}
+        opened = client.post(f"{PREFIX}/purchase", json={"package_code": "starter"}, headers=who)
+        assert opened.status_code == 201, opened.text
+        found = client.get(f"{PREFIX}/purchases/{opened.json['purchase_id']}", headers=who)
+        assert found.status_code == 200, found.text
     with host.app.app_context():
         host.db.engine.dispose()
     gc.freeze()

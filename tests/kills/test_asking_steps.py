@@ -59,7 +59,7 @@ class Buyer:
 def test_C03_killed_at_every_step_of_the_return_page(
     selling: Host, stripe: Sandbox, tmp_path: Path
 ) -> None:
-    with ShopProcesses(selling, tmp_path / "shop", trace=True, preload=["stripe"]) as shop:
+    with ShopProcesses(selling, tmp_path / "shop", trace=True, selling=True) as shop:
         shop.slots[0].weapon = signal.SIGKILL
         for name in ("first", "second"):
             buyer = Buyer(shop, stripe, name)
@@ -82,7 +82,7 @@ def test_C03_killed_at_every_step_of_the_return_page(
 def test_C03_killed_at_every_step_of_asking_for_refunds(
     selling: Host, stripe: Sandbox, tmp_path: Path
 ) -> None:
-    with ShopProcesses(selling, tmp_path / "shop", trace=True, preload=["stripe"]) as shop:
+    with ShopProcesses(selling, tmp_path / "shop", trace=True, selling=True) as shop:
         shop.slots[0].weapon = signal.SIGKILL
 
         def refunded(name: str) -> Document:

@@ -35,7 +35,7 @@ def test_C01_C02_C13_random_kills_while_selling(
     database_url: str, new_shop: NewShop, stripe: Sandbox, tmp_path: Path
 ) -> None:
     host = new_shop(database_url)
-    with ShopProcesses(host, tmp_path / "shop", workers=WORKERS, preload=["stripe"]) as shop:
+    with ShopProcesses(host, tmp_path / "shop", workers=WORKERS, selling=True) as shop:
         load = sell_under_fire(shop, stripe, buyers=20, kills=15, seconds=LONGEST_SECONDS)
     assert (load.lost, load.doubled) == (0, 0)
     assert_sold_once(host, stripe)

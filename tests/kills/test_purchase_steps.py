@@ -55,7 +55,7 @@ def sessions_of(stripe: Sandbox, host: Host, user: str) -> list[str]:
 def test_C01_C02_killed_at_every_step_of_a_purchase(
     selling: Host, stripe: Sandbox, tmp_path: Path, keyed: bool
 ) -> None:
-    with ShopProcesses(selling, tmp_path / "shop", trace=True, preload=["stripe"]) as shop:
+    with ShopProcesses(selling, tmp_path / "shop", trace=True, selling=True) as shop:
         steps = _steps_of_a_purchase(shop, keyed=keyed)
         assert set(OF_A_PURCHASE.values()) <= set(steps)
         for place, step in enumerate(steps, 1):
@@ -85,7 +85,7 @@ def test_C01_a_session_whose_answer_was_lost_can_be_paid_at_once(
     selling: Host, stripe: Sandbox, tmp_path: Path
 ) -> None:
     """Paid before we know its id, and before the buyer's client asks again."""
-    with ShopProcesses(selling, tmp_path / "shop", trace=True, preload=["stripe"]) as shop:
+    with ShopProcesses(selling, tmp_path / "shop", trace=True, selling=True) as shop:
         steps = _steps_of_a_purchase(shop, keyed=True)
         first, last = steps.index("after Stripe"), len(steps)
         for place in range(first + 1, last + 1):
@@ -102,7 +102,7 @@ def test_C01_a_session_whose_answer_was_lost_can_be_paid_at_once(
 
 
 def test_C01_killed_while_stripe_answers(selling: Host, stripe: Sandbox, tmp_path: Path) -> None:
-    with ShopProcesses(selling, tmp_path / "shop", preload=["stripe"]) as shop:
+    with ShopProcesses(selling, tmp_path / "shop", selling=True) as shop:
         kill: Callable[[object], None] = lambda _: shop.kill(shop.slots[0])  # noqa: E731
         stripe.faults.next(CREATE, before_reply=kill)
         assert shop.buy("alice", keyed=False) is None

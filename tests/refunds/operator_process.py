@@ -8,6 +8,7 @@ child's exit code, or minus the signal.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -21,13 +22,14 @@ import sqlalchemy as sa
 import stripe  # noqa: F401 - once, not in every child
 from sqlalchemy.engine.default import DefaultDialect
 
+from flask_stripe_credits.errors import StripeCreditsError
 from flask_stripe_credits.facts import record_refunds
 from flask_stripe_credits.fulfillment import settle
 from flask_stripe_credits.gateway import Gateway
 from flask_stripe_credits.refunds import refund_purchase
 from flask_stripe_credits.state import AppState
 
-from ..hosts import make_host
+from ..hosts import Host, make_host
 
 AMOUNT = 400
 
@@ -64,9 +66,7 @@ def around(owner: Any, name: str, burn: Callable[[], None]) -> None:
     setattr(owner, name, patched)
 
 
-def refund_and_die(urls: tuple[str, str], steps: str, way: str, id: str, fuse: int) -> None:
-    database_url, stripe_url = urls
-    host = make_host(database_url, tables=False, STRIPE_CREDITS_API_BASE=stripe_url)
+def refund_and_die(host: Host, steps: str, way: str, id: str, fuse: int) -> None:
     left = fuse
 
     def burn(*_: Any) -> None:
@@ -87,8 +87,15 @@ def refund_and_die(urls: tuple[str, str], steps: str, way: str, id: str, fuse: i
         WAYS[way](host.state, uuid.UUID(id))
 
 
+def warm_up(host: Host) -> None:
+    """Import and compile what every child would; no connection may outlive the fork."""
+    with host.app.app_context():
+        with contextlib.suppress(StripeCreditsError):
+            ours(host.state, uuid.uuid4())
+        host.db.engine.dispose()
+
+
 def in_a_child(refund: Callable[[], None]) -> int:
-    # Before any thread and any connection: the child has all modules and nothing to share.
     child = os.fork()
     if child == 0:
         try:
@@ -102,7 +109,9 @@ def in_a_child(refund: Callable[[], None]) -> int:
 
 if __name__ == "__main__":
     database_url, stripe_url, steps = sys.argv[1:]
+    shop = make_host(database_url, tables=False, STRIPE_CREDITS_API_BASE=stripe_url)
+    warm_up(shop)
     for line in sys.stdin:
         way, id, fuse = line.split()
-        one = partial(refund_and_die, (database_url, stripe_url), steps, way, id, int(fuse))
+        one = partial(refund_and_die, shop, steps, way, id, int(fuse))
         print(in_a_child(one), flush=True)

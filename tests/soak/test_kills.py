@@ -67,7 +67,7 @@ def test_random_kills_of_purchases(
     database_url: str, new_shop: NewShop, stripe: Sandbox, tmp_path: Path, figures: Figures
 ) -> None:
     host = new_shop(database_url)
-    with ShopProcesses(host, tmp_path / "shop", workers=WORKERS, preload=["stripe"]) as shop:
+    with ShopProcesses(host, tmp_path / "shop", workers=WORKERS, selling=True) as shop:
         load = sell_under_fire(shop, stripe, kills=scaled(300), seconds=LONGEST_SECONDS)
     _show(figures, load)
     _show_steps(figures, load)
