@@ -13,7 +13,7 @@ import pytest
 from tests.ports import free_port
 
 from ..payloads import new_api_key, new_secret
-from .dev_process import READY, Dev, Running, listening
+from .dev_process import READY, SECONDS, Dev, Running, listening
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_killed_anywhere_it_can_be_run_again_and_the_reloader_ends_with_it(dev: 
         started = running.descendants()
         running.stop(signal.SIGKILL)
         for process in started:
-            process.wait(60)
+            process.wait(SECONDS)
     with dev.running("--debug") as running:
         running.until(READY)
         assert "Debug mode: on" in running.said
