@@ -150,5 +150,6 @@ $(RANGE_READY): pyproject.toml tests/version_range.py
 
 $(DEMO_READY): pyproject.toml example_app/requirements.txt | $(BIN)/python
 	@echo "Installing the package and what the demo needs into $(VENV) …"
-	$(BIN)/python -m pip install --quiet --editable . --requirement example_app/requirements.txt
+	$(BIN)/python -m pip install --quiet --no-compile --editable . \
+	  --requirement example_app/requirements.txt
 	@touch $(DEMO_READY)

@@ -66,6 +66,8 @@ class Stranger:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PIP_CONSTRAINT": str(constraint),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            # What is imported is compiled when it is; the rest needn't be.
+            "PIP_NO_COMPILE": "1",
             "PYTHONUNBUFFERED": "1",
         }
 
