@@ -27,7 +27,7 @@ from .errors import (
     KeyReused,
     PackageChanged,
 )
-from .facts import PurchaseStatus, Recorded, Row, Verdict, lock_purchase
+from .facts import PurchaseStatus, Recorded, Row, Verdict, lock_facts
 from .fulfillment import fulfill
 from .logs import Log, quoted
 from .origins import origin_of
@@ -191,7 +191,7 @@ def _reopen(uow: UnitOfWork, row: Row) -> None:
     """Reconciliation found that it was never opened; now it is."""
     reopened = Recorded(
         Verdict.HANDLED,
-        lock_purchase(uow, row["id"]),
+        lock_facts(uow, row["id"]),
         {"expired_at": None},
         purchase_id=row["id"],
         actor="buyer",

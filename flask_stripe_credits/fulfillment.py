@@ -34,9 +34,10 @@ from .facts import (
     Reversals,
     Row,
     Verdict,
-    lock_purchase,
+    lock_facts,
     posts_nothing,
     results_of,
+    reversals_of,
     target,
 )
 from .logs import Log
@@ -48,7 +49,14 @@ from .unit_of_work import UnitOfWork, in_transaction
 
 log: Log = Log(__name__)
 
+# What is executed with ``upsert_event``, by what became of a fact; None for no row in the inbox.
+Note = Callable[[UnitOfWork, Recorded], Mapping[str, Any] | None]
+
 _DECISION = ("review_decision", "reviewed_at", "reviewed_by", "review_note")
+
+
+def _no_row(uow: UnitOfWork, recorded: Recorded) -> None:
+    """What led to this isn't an event."""
 
 
 def settle(
@@ -56,6 +64,7 @@ def settle(
     record: Callable[[UnitOfWork], Recorded],
     *,
     cause: str,
+    note: Note = _no_row,
     finish: Callable[[UnitOfWork, Recorded], None] | None = None,
 ) -> Recorded:
     """Record a fact and fulfill its purchase in one transaction. Commits; safe to repeat.
@@ -64,6 +73,7 @@ def settle(
 
     :param record: recognises and locks; may be called again when the transaction is retried.
     :param cause: what led to this, for the grant and the audit log: an event's id, a run's name.
+    :param note: makes the inbox's row.
     :param finish: writes what belongs into the same transaction, last.
     :raises NoReceiver, ReceiverFailed: credits are due and can't be handed over; nothing is kept.
     :raises DatabaseBusy: the database gave up; nothing is kept.
@@ -74,9 +84,11 @@ def settle(
         recorded = record(uow)
         if recorded.purchase is not None:
             seen[:] = [recorded.purchase]
-            recorded = fulfill(uow, recorded, cause=cause, refusal=refusal)
-        elif recorded.flag is not None:
-            tell_flag(uow, recorded, cause)
+            recorded = fulfill(uow, recorded, cause=cause, note=note, refusal=refusal)
+        else:
+            if recorded.flag is not None:
+                tell_flag(uow, recorded, cause)
+            _note(uow, note(uow, recorded))
         if finish is not None:
             finish(uow, recorded)
         return recorded
@@ -133,44 +145,43 @@ def _why(error: Exception) -> str:
 
 
 def fulfill(
-    uow: UnitOfWork, recorded: Recorded, *, cause: str, refusal: str | None = None
+    uow: UnitOfWork,
+    recorded: Recorded,
+    *,
+    cause: str,
+    note: Note = _no_row,
+    refusal: str | None = None,
 ) -> Recorded:
     """Post the difference between what is due and what is posted, and write facts and results.
 
     Appends at most one grant and calls the receivers, inside the caller's transaction. The
-    purchase must be locked.
+    purchase must be locked, and read since.
 
+    :param note: makes the inbox's row, which is written with the purchase.
     :param refusal: a receiver refused this purchase: post nothing and put it in review.
     """
-    before = cast(Mapping[str, Any], recorded.purchase)
+    before = dict(cast(Row, recorded.purchase))
     row = {**before, **recorded.changes}
-    sums = uow.execute(
-        uow.sql.read_sums,
-        {
-            "purchase_id": row["id"],
-            "payment_intent_id": row["stripe_payment_intent_id"],
-            "currency": row["currency"],
-        },
-    ).one()
-    reversals = Reversals(sums.refunded, sums.disputed)
-    due = 0 if posts_nothing(row) else _target(uow, row, reversals) - sums.posted
+    reversals = reversals_of(row)
+    due = 0 if posts_nothing(row) else _target(uow, row, reversals) - row["posted"]
     if due != 0 and refusal is not None:
         # What an operator had accepted before has to be decided anew.
         row |= dict.fromkeys(_DECISION) | {"review_reason": refusal}
         recorded, due = replace(recorded, verdict=Verdict.REVIEW, flag=refusal), 0
-    posted = sums.posted + due
+    posted = row["posted"] + due
     if due > 0 and row["completed_at"] is None:
         row["completed_at"] = uow.now
     row |= results_of(row, reversals, posted)
     delivered = None
     if due != 0:
-        reason = _reason(recorded.reasons, reversals, due, sums.sequence)
-        delivered = _grant(uow, row, due, sums.sequence + 1, reason, cause)
-    _write(uow, before, row, delivered)
+        reason = _reason(recorded.reasons, reversals, due, row["sequence"])
+        delivered = _grant(uow, row, due, row["sequence"] + 1, reason, cause)
+    if row["status"] == PurchaseStatus.REVIEW:
+        recorded = replace(recorded, verdict=Verdict.REVIEW)
+    _write(uow, before, row, delivered, note(uow, recorded))
     if row["status"] != before["status"]:
         tell_status(uow, before, row, due, cause, recorded)
-    in_review = row["status"] == PurchaseStatus.REVIEW
-    return replace(recorded, verdict=Verdict.REVIEW) if in_review else recorded
+    return recorded
 
 
 def _target(uow: UnitOfWork, row: Mapping[str, Any], reversals: Reversals) -> int:
@@ -189,24 +200,46 @@ def _reason(reasons: Reasons, reversals: Reversals, due: int, sequence: int) -> 
 def _write(
     uow: UnitOfWork,
     before: Mapping[str, Any],
-    row: dict[str, Any],
+    row: Mapping[str, Any],
     delivered: uuid.UUID | None,
+    told: Mapping[str, Any] | None,
 ) -> None:
-    """Write what changed.
+    """Write what changed, and the inbox's row.
 
-    :param delivered: the grant that receivers were handed in this transaction. If it is gone, one
-        of them has rolled us back behind SQLAlchemy's back.
+    :param delivered: the grant that receivers were handed in this transaction.
     """
-    changes = {name: value for name, value in row.items() if value != before[name]}
-    if not changes:
+    changes = {
+        name: value for name, value in row.items() if name not in before or value != before[name]
+    }
+    update = {"purchase_key": row["id"], **changes, "updated_at": uow.now}
+    if delivered is not None:
+        _write_delivered(uow, {**update, "grant_key": delivered}, told)
         return
-    changes["updated_at"] = row["updated_at"] = uow.now
-    if delivered is None:
-        uow.execute(uow.sql.update_purchase, {"purchase_key": row["id"], **changes})
-        return
-    keys = {"purchase_key": row["id"], "grant_key": delivered}
-    if uow.execute(uow.sql.update_purchase_of_grant, {**keys, **changes}).rowcount != 1:
+    if changes:
+        uow.execute(uow.sql.update_purchase, update)
+    _note(uow, told)
+
+
+def _write_delivered(
+    uow: UnitOfWork, update: Mapping[str, Any], told: Mapping[str, Any] | None
+) -> None:
+    """Write where the grant still is: a receiver may have rolled us back behind SQLAlchemy's back.
+
+    :raises ReceiverFailed: one of them has.
+    """
+    both = uow.sql.update_purchase_of_grant_and_event
+    if told is None or both is None:
+        written = uow.execute(uow.sql.update_purchase_of_grant, update)
+    else:
+        written, told = uow.execute(both, {**update, **told}), None
+    if written.rowcount != 1:
         raise ReceiverFailed("a receiver rolled back the transaction that it was called in")
+    _note(uow, told)
+
+
+def _note(uow: UnitOfWork, told: Mapping[str, Any] | None) -> None:
+    if told is not None:
+        uow.execute(uow.sql.upsert_event, told)
 
 
 def _grant(
@@ -249,9 +282,11 @@ def _grant(
             "reason": reason,
             "cause": cause,
             "created_at": uow.now,
-            "attempts": 0 if later else 1,
-            "delivered_at": None if later else uow.now,
-            "next_attempt_at": uow.now if later else None,
+            **(
+                {"attempts": 0, "next_attempt_at": uow.now}
+                if later
+                else {"attempts": 1, "delivered_at": uow.now}
+            ),
         },
     )
     if not later:
@@ -322,7 +357,7 @@ def _settle_refusal(state: AppState, claim: outbox.Claim, refused: Refuse) -> No
     purchase_id = uuid.UUID(claim.grant.purchase_id)
 
     def record(uow: UnitOfWork) -> Recorded:
-        purchase = lock_purchase(uow, purchase_id)
+        purchase = lock_facts(uow, purchase_id)
         if not outbox.give_back(uow, claim, reason):
             # Somebody else has it by now, and a verdict of their own.
             return IGNORED

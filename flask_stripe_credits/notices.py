@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from .facts import PurchaseStatus, Recorded, Verdict
+from .facts import PurchaseStatus, Recorded, Verdict, lock_purchase
 from .logs import Log
 from .signals import purchase_expired, purchase_failed, purchase_flagged
 from .snapshots import PurchaseSnapshot
@@ -64,8 +64,7 @@ def tell_flag(uow: UnitOfWork, recorded: Recorded, cause: str) -> None:
     app, reason = current_app_object(), recorded.flag
     row = None
     if recorded.verdict is Verdict.REVIEW and recorded.purchase_id is not None:
-        found = uow.execute(uow.sql.lock_purchase, {"purchase_id": recorded.purchase_id})
-        row = found.mappings().one()
+        row = lock_purchase(uow, recorded.purchase_id)
     purchase = None if row is None else PurchaseSnapshot.of(row)
     # Who found the purchase missing has said so already.
     if recorded.verdict is not Verdict.ORPHAN:

@@ -23,26 +23,28 @@ _INSERT = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 FIRST_DEAD_REFUND = 30
 WITHDRAWN = range(10, 20)
 
-# What only opening a checkout needs: not read where money is decided, which is far more often.
-_OF_THE_CHECKOUT = frozenset(
+# What only opening a checkout needs, and who looks at a decision: not read where Stripe's events
+# decide about money, which is far more often.
+_DECIDE_NOTHING = frozenset(
     "package_id stripe_price_id checkout_params checkout_attempt checkout_claimed_until "
-    "idempotency_key request_hash stripe_checked_at".split()
+    "idempotency_key request_hash stripe_checked_at reviewed_at reviewed_by review_note "
+    "updated_at".split()
 )
+
+
+def _constant(value: int | str) -> sa.ColumnElement[Any]:
+    """One of our own values, written into the statement: a parameter is sent and read each time."""
+    return sa.literal_column(repr(value))
 
 
 def refund_is_live(rank: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     """Whether the money of a refund goes back: pending or succeeded, not failed or canceled."""
-    return rank < FIRST_DEAD_REFUND
+    return rank < _constant(FIRST_DEAD_REFUND)
 
 
 def dispute_is_live(rank: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     """Whether the money of a dispute was withdrawn and not returned."""
-    return rank.between(WITHDRAWN.start, WITHDRAWN.stop - 1)
-
-
-def _one_of(column: sa.ColumnElement[str], *values: Any) -> sa.ColumnElement[bool]:
-    """As ``in_``, whose list SQLAlchemy writes into the statement anew at every execution."""
-    return sa.or_(*(column == value for value in values))
+    return rank.between(_constant(WITHDRAWN.start), _constant(WITHDRAWN.stop - 1))
 
 
 def _newest(insert: Any, table: sa.Table, key: str) -> Any:
@@ -56,25 +58,101 @@ def _newest(insert: Any, table: sa.Table, key: str) -> Any:
     )
 
 
+def _grant_is_there(models: Models) -> sa.ColumnElement[bool]:
+    return sa.exists().where(models.table(models.Grant).c.id == sa.bindparam("grant_key"))
+
+
+def _upserted(statement: Any, events: sa.Table) -> Any:
+    """Note an event, or another attempt at one that is in the inbox."""
+    told, known = statement.excluded, events.c
+    return statement.on_conflict_do_update(
+        index_elements=[known.stripe_event_id],
+        set_={
+            "error_class": told.error_class,
+            "updated_at": told.updated_at,
+            "attempts": known.attempts + _constant(1),
+            "purchase_id": sa.func.coalesce(told.purchase_id, known.purchase_id),
+            # An operator's word is final, however often Stripe delivers it; and what waits for one
+            # goes on waiting when another delivery of it fails.
+            "verdict": sa.case(
+                (
+                    sa.or_(
+                        known.verdict == _constant("dismissed"),
+                        sa.and_(
+                            told.verdict == _constant("failed"),
+                            known.verdict.in_((_constant("review"), _constant("orphan"))),
+                        ),
+                    ),
+                    known.verdict,
+                ),
+                else_=told.verdict,
+            ),
+        },
+    )
+
+
+def known_of_purchase(models: Models) -> tuple[sa.Label[Any], ...]:
+    """What to select beside a purchase: what went back of its payment, and what is posted.
+
+    The parameter ``payment_intent_id`` may be left out: the payment of a purchase that is linked to
+    none yet. ``payment_owner_id`` is the purchase that is.
+    """
+    payment = sa.bindparam("payment_intent_id", None, sa.String())
+    purchases = models.table(models.Purchase)
+    refunds, disputes = models.table(models.Refund).c, models.table(models.Dispute).c
+    grants, other = models.table(models.Grant).c, purchases.alias("other").c
+    its_payment = sa.func.coalesce(purchases.c.stripe_payment_intent_id, payment)
+
+    def total(column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+        # PostgreSQL's sum(bigint) is a Decimal, whose // rounds the other way.
+        return sa.cast(sa.func.coalesce(sa.func.sum(column), _constant(0)), sa.BigInteger)
+
+    def about_payment(of: Any, live: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+        return (
+            sa.select(total(of.amount))
+            .where(
+                of.stripe_payment_intent_id == its_payment,
+                of.currency == purchases.c.currency,
+                live,
+            )
+            .scalar_subquery()
+        )
+
+    def of_purchase(column: sa.ColumnElement[int]) -> sa.ScalarSelect[int]:
+        return sa.select(column).where(grants.purchase_id == purchases.c.id).scalar_subquery()
+
+    owner = sa.select(other.id).where(other.stripe_payment_intent_id == payment).scalar_subquery()
+    return (
+        owner.label("payment_owner_id"),
+        about_payment(refunds, refund_is_live(refunds.live_rank)).label("refunded"),
+        about_payment(disputes, dispute_is_live(disputes.live_rank)).label("disputed"),
+        of_purchase(total(grants.credits)).label("posted"),
+        of_purchase(sa.func.coalesce(sa.func.max(grants.sequence), _constant(0))).label("sequence"),
+    )
+
+
 class Statements:
     """The statements for one set of models and one dialect."""
 
     take_write_lock: sa.Update
-    lock_payment: sa.Insert
+    lock_payment: sa.Insert | None
+    lock_session: Query | None
+    lock_payment_and_session: Query | None
     lock_buyer: sa.Insert
     lock_purchase: Query
-    lock_purchase_by_session: Query
     lock_purchase_by_payment: Query
+    read_facts: Query
+    read_facts_of_session: Query
     find_session: Query
     insert_purchase: sa.Insert
     update_purchase: sa.Update
     update_purchase_of_grant: sa.Update
+    update_purchase_of_grant_and_event: sa.Update | None
     find_purchase_by_key: Query
     find_recent_purchase: Query
     find_newest_times: Query
     find_superseded: Query
     find_active_package: Query
-    read_sums: Query
     upsert_refund: sa.Insert
     sum_refunds: Query
     finish_request: sa.Update
@@ -100,8 +178,8 @@ class Statements:
         insert: Any = _INSERT[dialect]
         self._locks(models, insert)
         self._purchases(models)
-        self._checkouts(models)
         self._facts(models)
+        self._checkouts(models)
         self._reversals(models, insert)
         self._grants(models, insert)
         self._outbox(models)
@@ -111,43 +189,42 @@ class Statements:
         self.take_write_lock = (
             sa.update(payments).values(stripe_payment_intent_id="").where(sa.false())
         )
-        # DO UPDATE locks a row that is already there; DO NOTHING would not.
-        payment = insert(payments).values(
-            stripe_payment_intent_id=sa.bindparam("payment_intent_id")
-        )
-        self.lock_payment = payment.on_conflict_do_update(
-            index_elements=[payments.c.stripe_payment_intent_id],
-            set_={"stripe_payment_intent_id": payment.excluded.stripe_payment_intent_id},
-        )
+        self._lock_session(models, insert)
         buyer = insert(buyers)
         self.lock_buyer = buyer.on_conflict_do_update(
             index_elements=[buyers.c.user_id], set_={"user_id": buyer.excluded.user_id}
         )
 
+    def _lock_session(self, models: Models, insert: Any) -> None:
+        """None on SQLite, where whoever writes is alone from the beginning."""
+        self.lock_payment = self.lock_session = self.lock_payment_and_session = None
+        if insert is sqlite.insert:
+            return
+        purchases, payments = models.table(models.Purchase), models.table(models.Payment)
+        key = payments.c.stripe_payment_intent_id
+        payment = insert(payments).values({key: sa.bindparam("payment_intent_id")})
+        # DO UPDATE locks a row that is already there; DO NOTHING would not.
+        self.lock_payment = payment.on_conflict_do_update(
+            index_elements=[key], set_={key: payment.excluded.stripe_payment_intent_id}
+        )
+        self.lock_session = (
+            sa.select(purchases.c.id)
+            .where(purchases.c.stripe_checkout_session_id == sa.bindparam("session_id"))
+            .with_for_update(of=purchases)
+        )
+        # A row is locked after it was joined: the payment first. It is found by what was committed
+        # before, and locked as it is by then: right by a key that is there before the payment is.
+        locked = self.lock_payment.returning(key).cte("payment")
+        self.lock_payment_and_session = self.lock_session.join(locked, sa.true())
+
     def _purchases(self, models: Models) -> None:
         purchases = models.table(models.Purchase)
         c, bind = purchases.c, sa.bindparam
-        other = purchases.alias("other")
-        # Whose the payment is already; None without one. Asked here, where it costs no round trip.
-        payment_owner = (
-            sa.select(other.c.id)
-            .where(other.c.stripe_payment_intent_id == bind("payment_intent_id", None))
-            .scalar_subquery()
-            .label("payment_owner_id")
-        )
-        decisive = [column for column in c if column.name not in _OF_THE_CHECKOUT]
         self.lock_purchase = (
-            sa.select(purchases, payment_owner)
-            .where(c.id == bind("purchase_id"))
-            .with_for_update(of=purchases)
-        )
-        self.lock_purchase_by_session = (
-            sa.select(*decisive, payment_owner)
-            .where(c.stripe_checkout_session_id == bind("session_id"))
-            .with_for_update(of=purchases)
+            sa.select(purchases).where(c.id == bind("purchase_id")).with_for_update()
         )
         self.lock_purchase_by_payment = (
-            sa.select(*decisive)
+            sa.select(c.id, c.currency)
             .where(c.stripe_payment_intent_id == bind("payment_intent_id"))
             .with_for_update()
         )
@@ -156,10 +233,7 @@ class Statements:
         )
         self.insert_purchase = sa.insert(purchases)
         self.update_purchase = sa.update(purchases).where(c.id == bind("purchase_key"))
-        grants = models.table(models.Grant)
-        self.update_purchase_of_grant = self.update_purchase.where(
-            sa.exists().where(grants.c.id == bind("grant_key"))
-        )
+        self.update_purchase_of_grant = self.update_purchase.where(_grant_is_there(models))
 
     def _checkouts(self, models: Models) -> None:
         purchases, packages = models.table(models.Purchase), models.table(models.Package)
@@ -216,38 +290,13 @@ class Statements:
         )
 
     def _facts(self, models: Models) -> None:
-        refunds, disputes = models.table(models.Refund), models.table(models.Dispute)
-        grants = models.table(models.Grant)
-
-        def total(column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
-            # PostgreSQL's sum(bigint) is a Decimal, whose // rounds the other way.
-            return sa.cast(sa.func.coalesce(sa.func.sum(column), 0), sa.BigInteger)
-
-        def about_payment(table: sa.Table, live: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
-            return (
-                sa.select(total(table.c.amount))
-                .where(
-                    table.c.stripe_payment_intent_id == sa.bindparam("payment_intent_id"),
-                    table.c.currency == sa.bindparam("currency"),
-                    live,
-                )
-                .scalar_subquery()
-            )
-
-        def of_purchase(column: sa.ColumnElement[int]) -> sa.ScalarSelect[int]:
-            return (
-                sa.select(column)
-                .where(grants.c.purchase_id == sa.bindparam("purchase_id"))
-                .scalar_subquery()
-            )
-
-        # A later statement than the locks: under READ COMMITTED it sees what they waited for.
-        self.read_sums = sa.select(
-            about_payment(refunds, refund_is_live(refunds.c.live_rank)).label("refunded"),
-            about_payment(disputes, dispute_is_live(disputes.c.live_rank)).label("disputed"),
-            of_purchase(total(grants.c.credits)).label("posted"),
-            of_purchase(sa.func.coalesce(sa.func.max(grants.c.sequence), 0)).label("sequence"),
-        )
+        purchases, bind = models.table(models.Purchase), sa.bindparam
+        c, of_session = purchases.c, purchases.c.stripe_checkout_session_id == bind("session_id")
+        known = known_of_purchase(models)
+        decisive = [column for column in c if column.name not in _DECIDE_NOTHING]
+        # Later statements than the locks: under READ COMMITTED they see what those waited for.
+        self.read_facts = sa.select(purchases, *known).where(c.id == bind("purchase_id"))
+        self.read_facts_of_session = sa.select(*decisive, *known).where(of_session)
 
     def _reversals(self, models: Models, insert: Any) -> None:
         self.upsert_refund = _newest(insert, models.table(models.Refund), "stripe_refund_id")
@@ -279,34 +328,21 @@ class Statements:
         self.insert_audit = sa.insert(models.table(models.AuditLog)).inline()
         self.find_event = sa.select(events.c.stripe_event_id).where(
             events.c.stripe_event_id == sa.bindparam("event_id"),
-            _one_of(events.c.verdict, sa.bindparam("verdict"), "dismissed"),
+            events.c.verdict.in_((sa.bindparam("verdict"), _constant("dismissed"))),
         )
-        event = insert(events)
-        kept = ("error_class", "updated_at")
-        told = event.excluded
-        self.upsert_event = event.on_conflict_do_update(
-            index_elements=[events.c.stripe_event_id],
-            set_={name: told[name] for name in kept}
-            | {
-                "attempts": events.c.attempts + 1,
-                "purchase_id": sa.func.coalesce(told.purchase_id, events.c.purchase_id),
-                # An operator's word is final, however often Stripe delivers it; and what waits
-                # for one goes on waiting when another delivery of it fails.
-                "verdict": sa.case(
-                    (
-                        sa.or_(
-                            events.c.verdict == "dismissed",
-                            sa.and_(
-                                told.verdict == "failed",
-                                _one_of(events.c.verdict, "review", "orphan"),
-                            ),
-                        ),
-                        events.c.verdict,
-                    ),
-                    else_=told.verdict,
-                ),
-            },
-        )
+        # Named apart from the columns of a purchase, which one statement writes beside them.
+        told: dict[Any, sa.ColumnElement[Any]] = {
+            c: sa.bindparam(f"event_{c.name}", type_=c.type) for c in events.c
+        }
+        told[events.c.attempts] = _constant(1)
+        self.upsert_event = _upserted(insert(events).values(told), events)
+        self.update_purchase_of_grant_and_event = None
+        if insert is postgresql.insert:
+            known = sa.select(*told.values()).where(_grant_is_there(models))
+            noted = _upserted(insert(events).from_select(list(told), known), events)
+            self.update_purchase_of_grant_and_event = self.update_purchase_of_grant.add_cte(
+                noted.cte("event")
+            )
 
     def _outbox(self, models: Models) -> None:
         grants, purchases = models.table(models.Grant), models.table(models.Purchase)

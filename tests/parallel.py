@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import sqlalchemy as sa
+
 T = TypeVar("T")
 
 LONGEST_WAIT_SECONDS = 60.0
@@ -36,3 +38,14 @@ def in_parallel(calls: Sequence[Callable[[], T]]) -> list[T]:
         raise errors[0]
     assert len(results) == len(calls), "a thread hangs"
     return [results[number] for number in range(len(calls))]
+
+
+def await_waiting(engine: sa.Engine, thread: threading.Thread) -> None:
+    """Return once PostgreSQL keeps somebody waiting for a lock, as ``thread`` should be."""
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while not connection.scalar(waiting):
+            assert thread.is_alive(), "it didn't wait"

@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from flask_stripe_credits import GrantSnapshot, PurchaseSnapshot, StripeCredits, fulfillment
-from flask_stripe_credits.facts import Decision, Reasons, Recorded, Verdict, lock_purchase
+from flask_stripe_credits.facts import Decision, Reasons, Recorded, Verdict, lock_facts
 from flask_stripe_credits.fulfillment import settle
 from flask_stripe_credits.signals import (
     grant_committed,
@@ -68,7 +68,7 @@ def _fulfill_again(host: Host, purchase: dict[str, Any], **changes: Any) -> Reco
             host.state,
             lambda uow: Recorded(
                 Verdict.HANDLED,
-                lock_purchase(uow, purchase["id"]),
+                lock_facts(uow, purchase["id"]),
                 changes,
                 Reasons("review", "review"),
             ),

@@ -133,7 +133,7 @@ def locks_of(host: Host, work: Callable[[], object]) -> list[str]:
     locked: list[str] = []
 
     def watch(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith("INSERT INTO credit_payments"):
+        if "INSERT INTO credit_payments" in statement:
             locked.append("payment")
         elif "FROM credit_purchases" in statement and "FOR UPDATE" in statement:
             locked.append("purchase")

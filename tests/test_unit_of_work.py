@@ -26,7 +26,7 @@ from flask_stripe_credits.unit_of_work import (
 
 from .driver_modes import SQLITE_MODES, prepare
 from .hosts import Host, make_host
-from .parallel import in_parallel
+from .parallel import await_waiting, in_parallel
 
 QUICK_LOCKS: dict[str, Any] = {"connect_args": {"options": "-c lock_timeout=40ms"}}
 QUICK_DEADLOCKS: dict[str, Any] = {"connect_args": {"options": "-c deadlock_timeout=20ms"}}
@@ -127,20 +127,13 @@ class TestRetries:
             SQLALCHEMY_ENGINE_OPTIONS={"isolation_level": isolation_level},
         )
         purchase = host.add_purchase()
-        seen = threading.Event()
-        engine = _engine(host)
-
-        @sa.event.listens_for(engine, "before_cursor_execute")
-        def note(*arguments: Any) -> None:
-            if "FOR UPDATE" in arguments[2]:
-                seen.set()
-
         caplog.set_level(logging.INFO)
         answers: list[Any] = []
-        with _holding(host, "UPDATE credit_purchases SET updated_at = now()", commit=True):
+        held = "UPDATE credit_purchases SET updated_at = now()"
+        with _holding(host, held, commit=True):
             thread = threading.Thread(target=lambda: answers.append(host.pay(purchase)))
             thread.start()
-            assert seen.wait(30)
+            await_waiting(_engine(host), thread)
         thread.join(30)
         assert [answer.status_code for answer in answers] == [200]
         assert "transaction tried again after" in caplog.text
@@ -231,7 +224,7 @@ class TestRetries:
 
         def work(uow: UnitOfWork) -> None:
             next(tries)
-            uow.execute(uow.sql.lock_payment, {"payment_intent_id": "pi_1"})
+            uow.execute(uow.sql.lock_buyer, {"user_id": "alice", "created_at": uow.now})
             raise LookupError
 
         with host.app.app_context(), pytest.raises(LookupError):

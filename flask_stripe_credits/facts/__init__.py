@@ -16,14 +16,15 @@ from .recorded import Reasons as Reasons
 from .recorded import Recorded as Recorded
 from .recorded import Row as Row
 from .recorded import Verdict as Verdict
+from .recorded import lock_facts as lock_facts
 from .recorded import lock_payment as lock_payment
 from .recorded import lock_purchase as lock_purchase
-from .recorded import lock_purchase_of_payment as lock_purchase_of_payment
 from .results import Decision as Decision
 from .results import PurchaseStatus as PurchaseStatus
 from .results import Reversals as Reversals
 from .results import posts_nothing as posts_nothing
 from .results import results_of as results_of
+from .results import reversals_of as reversals_of
 from .results import status_of as status_of
 from .results import target as target
 from .reversals import Funds as Funds

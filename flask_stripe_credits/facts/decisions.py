@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from ..errors import ReviewError
 from ..stripe_objects import CheckoutSession
 from ..unit_of_work import UnitOfWork
-from .recorded import Reasons, Recorded, Row, Verdict, lock_payment, lock_purchase
+from .recorded import Reasons, Recorded, Row, Verdict, lock_facts, lock_payment, lock_purchase
 from .results import Decision
 from .sessions import contradiction_of, facts_of_completed, paid_another, unknown_yet
 
@@ -84,7 +84,7 @@ def record_event_acceptance(
         lock_payment(uow, session.payment_intent_id)
     purchase = None
     if event.purchase_id is not None:
-        purchase = lock_purchase(uow, event.purchase_id, session.payment_intent_id)
+        purchase = lock_facts(uow, event.purchase_id, session.payment_intent_id)
     if purchase is None:
         raise ReviewError(f"the purchase of event {event.id} is missing")
     _decide_event(uow, event, Verdict.HANDLED)
@@ -118,7 +118,7 @@ def _handled(purchase: Row, changes: dict[str, Any], ruling: Ruling) -> Recorded
 
 
 def _lock_undecided(uow: UnitOfWork, purchase_id: uuid.UUID, payment_intent_id: str | None) -> Row:
-    purchase = lock_purchase(uow, purchase_id, payment_intent_id)
+    purchase = lock_facts(uow, purchase_id, payment_intent_id)
     if purchase is None:
         raise ReviewError(f"there is no purchase {purchase_id}")
     undecided_or_raise(purchase)

@@ -61,21 +61,60 @@ IGNORED = Recorded(Verdict.IGNORED)
 
 def lock_payment(uow: UnitOfWork, payment_intent_id: str) -> None:
     """Have everybody who knows this payment intent wait for us, also before it has a purchase."""
-    uow.execute(uow.sql.lock_payment, {"payment_intent_id": payment_intent_id})
+    if uow.sql.lock_payment is not None:
+        uow.execute(uow.sql.lock_payment, {"payment_intent_id": payment_intent_id})
 
 
-def lock_purchase(
-    uow: UnitOfWork, purchase_id: uuid.UUID, payment_intent_id: str | None = None
-) -> Row | None:
-    """Lock and return one purchase, None when there is none.
-
-    :param payment_intent_id: a payment whose purchase is wanted too, as ``payment_owner_id``.
-    """
-    params = {"purchase_id": purchase_id, "payment_intent_id": payment_intent_id}
-    return cast(Row | None, uow.execute(uow.sql.lock_purchase, params).mappings().first())
+def lock_purchase(uow: UnitOfWork, purchase_id: uuid.UUID) -> Row | None:
+    """Lock and return one purchase, None when there is none."""
+    found = uow.execute(uow.sql.lock_purchase, {"purchase_id": purchase_id})
+    return cast(Row | None, found.mappings().first())
 
 
 def lock_purchase_of_payment(uow: UnitOfWork, payment_intent_id: str) -> Row | None:
-    """Lock and return the purchase that this payment intent paid, None while none is known."""
+    """Lock the purchase that this payment intent paid, None while none is known.
+
+    :returns: its ``id`` and ``currency``.
+    """
     found = uow.execute(uow.sql.lock_purchase_by_payment, {"payment_intent_id": payment_intent_id})
     return cast(Row | None, found.mappings().first())
+
+
+def lock_facts(
+    uow: UnitOfWork, purchase_id: uuid.UUID, payment_intent_id: str | None = None
+) -> Row | None:
+    """Lock one purchase and return what is known of it then: see :func:`read_facts`."""
+    if lock_purchase(uow, purchase_id) is None:
+        return None
+    return read_facts(uow, purchase_id, payment_intent_id)
+
+
+def lock_facts_of_session(
+    uow: UnitOfWork, session_id: str, payment_intent_id: str | None
+) -> Row | None:
+    """Lock a session's payment, then the purchase whose session it is, and return what is known.
+
+    See :func:`read_facts`.
+
+    :returns: None when it is no purchase's session; the payment is locked all the same.
+    """
+    known = {"session_id": session_id, "payment_intent_id": payment_intent_id}
+    named = payment_intent_id is not None
+    lock = uow.sql.lock_payment_and_session if named else uow.sql.lock_session
+    if lock is not None and uow.execute(lock, known).first() is None:
+        return None
+    return cast(Row | None, uow.execute(uow.sql.read_facts_of_session, known).mappings().first())
+
+
+def read_facts(
+    uow: UnitOfWork, purchase_id: uuid.UUID, payment_intent_id: str | None = None
+) -> Row:
+    """Return a locked purchase, and what :func:`.fulfillment.fulfill` computes with.
+
+    That is ``refunded`` and ``disputed`` of its payment, and ``posted`` and ``sequence`` of its
+    grants. ``payment_owner_id`` is the purchase that ``payment_intent_id`` paid.
+
+    :param payment_intent_id: what a fact names; the purchase may not be linked to it yet.
+    """
+    known = {"purchase_id": purchase_id, "payment_intent_id": payment_intent_id}
+    return cast(Row, uow.execute(uow.sql.read_facts, known).mappings().one())

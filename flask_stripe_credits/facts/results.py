@@ -37,6 +37,16 @@ class Reversals:
     disputed: int = 0
 
 
+def reversals_of(purchase: Row) -> Reversals:
+    """Return what went back of a purchase's own payment, none while it is linked to none.
+
+    :param purchase: the row as it was locked, with all facts in it.
+    """
+    if purchase["stripe_payment_intent_id"] is None:
+        return Reversals()
+    return Reversals(purchase["refunded"], purchase["disputed"])
+
+
 def target(purchase: Row, reversals: Reversals, *, allow_free: bool) -> int:
     """Return how many credits the buyer of ``purchase`` should have been granted in all.
 

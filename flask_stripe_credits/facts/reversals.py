@@ -23,6 +23,7 @@ from .recorded import (
     Verdict,
     lock_payment,
     lock_purchase_of_payment,
+    read_facts,
 )
 
 log: Log = Log(__name__)
@@ -195,7 +196,8 @@ def _record(
         uow.execute(upsert, reversal.values | {"created_at": uow.now, "updated_at": uow.now})
     if purchase is None:
         return Recorded(Verdict.KEPT)
-    return Recorded(Verdict.HANDLED, purchase, reasons=reasons, purchase_id=purchase["id"])
+    facts = read_facts(uow, purchase["id"])
+    return Recorded(Verdict.HANDLED, facts, reasons=reasons, purchase_id=purchase["id"])
 
 
 def _to_review(purchase: Row | None, flag: str) -> Recorded:

@@ -6,13 +6,13 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 from ..config import Settings
 from ..logs import Log
 from ..stripe_objects import CheckoutSession
 from ..unit_of_work import UnitOfWork
-from .recorded import IGNORED, Recorded, Row, Verdict, lock_payment, lock_purchase
+from .recorded import IGNORED, Recorded, Row, Verdict, lock_facts, lock_facts_of_session
 
 log: Log = Log(__name__)
 
@@ -45,8 +45,6 @@ def record_session(uow: UnitOfWork, session: CheckoutSession, news: SessionNews)
     marked = session.site == settings.site and session.purchase_id is not None
     if not marked and not _is_known_session(uow, session.id):
         return IGNORED
-    if session.payment_intent_id is not None:
-        lock_payment(uow, session.payment_intent_id)
     purchase = _lock_purchase_of(uow, session)
     if purchase is None:
         log.critical(
@@ -80,14 +78,10 @@ def _is_known_session(uow: UnitOfWork, session_id: str) -> bool:
 
 def _lock_purchase_of(uow: UnitOfWork, session: CheckoutSession) -> Row | None:
     """The purchase whose session it is, else the one that the session names."""
-    payment = {"payment_intent_id": session.payment_intent_id}
-    by_session = uow.execute(
-        uow.sql.lock_purchase_by_session, {"session_id": session.id, **payment}
-    )
-    row = by_session.mappings().first()
+    row = lock_facts_of_session(uow, session.id, session.payment_intent_id)
     if row is not None or session.purchase_id is None:
-        return cast(Row | None, row)
-    return lock_purchase(uow, session.purchase_id, session.payment_intent_id)
+        return row
+    return lock_facts(uow, session.purchase_id, session.payment_intent_id)
 
 
 def _another_session(purchase: Row, session: CheckoutSession) -> Recorded:
@@ -143,7 +137,7 @@ def record_unopened(uow: UnitOfWork, purchase_id: uuid.UUID) -> Recorded:
 
     Does nothing when it has a session meanwhile, or is just being opened.
     """
-    purchase = lock_purchase(uow, purchase_id)
+    purchase = lock_facts(uow, purchase_id)
     if purchase is None or purchase["stripe_checkout_session_id"] is not None:
         return IGNORED
     claimed_until = purchase["checkout_claimed_until"]

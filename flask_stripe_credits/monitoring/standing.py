@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..facts import Decision, PurchaseStatus, Reversals, Row, Verdict, posts_nothing, target
+from ..facts import Decision, PurchaseStatus, Verdict, posts_nothing, reversals_of, target
 from ..review_queue import count_waiting
 from ..state import AppState
 
@@ -90,17 +90,10 @@ def _recorded(state: AppState, connection: sa.Connection, now: dt.datetime) -> W
 def _is_due(state: AppState, connection: sa.Connection, row: Any) -> bool:
     if posts_nothing(row):
         return False
-    statement = state.statements(connection.dialect.name).read_sums
-    known = {
-        "purchase_id": row["id"],
-        "payment_intent_id": row["stripe_payment_intent_id"],
-        "currency": row["currency"],
-    }
-    sums = connection.execute(statement, known).one()
-    reversals = Reversals(sums.refunded, sums.disputed)
-    purchase: Row = row
-    due = target(purchase, reversals, allow_free=state.settings.allow_free)
-    return bool(due > sums.posted)
+    read = state.statements(connection.dialect.name).read_facts
+    purchase: Any = connection.execute(read, {"purchase_id": row["id"]}).mappings().one()
+    due = target(purchase, reversals_of(purchase), allow_free=state.settings.allow_free)
+    return bool(due > purchase["posted"])
 
 
 def _told_in_vain(state: AppState, connection: sa.Connection, now: dt.datetime) -> Waiting:

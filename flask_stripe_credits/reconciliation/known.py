@@ -15,7 +15,7 @@ from ..facts import PurchaseStatus, Reversals, Row
 from ..models import Models
 from ..reading import reading
 from ..state import AppState
-from ..statements import dispute_is_live, refund_is_live
+from ..statements import dispute_is_live, known_of_purchase, refund_is_live
 from ..stripe_objects import CheckoutSession
 from .findings import Finding
 
@@ -127,25 +127,7 @@ def _reversals(
 
 def _read(connection: sa.Connection, models: Models, where: sa.ColumnElement[bool]) -> list[Known]:
     """In one statement, so that row and sums are of the same moment under READ COMMITTED too."""
-    purchases, grants = models.table(models.Purchase), models.table(models.Grant)
-    c = purchases.c
-    refunded, disputed = models.table(models.Refund), models.table(models.Dispute)
-
-    def total(column: sa.ColumnElement[int], *conditions: sa.ColumnElement[bool]) -> Any:
-        # PostgreSQL's sum(bigint) is a Decimal.
-        added = sa.cast(sa.func.coalesce(sa.func.sum(column), 0), sa.BigInteger)
-        return sa.select(added).where(*conditions).scalar_subquery()
-
-    def about_payment(table: sa.Table, live: sa.ColumnElement[bool]) -> Any:
-        of_payment = table.c.stripe_payment_intent_id == c.stripe_payment_intent_id
-        return total(table.c.amount, of_payment, table.c.currency == c.currency, live)
-
-    query = sa.select(
-        purchases,
-        total(grants.c.credits, grants.c.purchase_id == c.id).label("posted"),
-        about_payment(refunded, refund_is_live(refunded.c.live_rank)).label("refunded"),
-        about_payment(disputed, dispute_is_live(disputed.c.live_rank)).label("disputed"),
-    ).where(where)
+    query = sa.select(models.table(models.Purchase), *known_of_purchase(models)).where(where)
     return [
         Known(cast(Row, row), row["posted"], Reversals(row["refunded"], row["disputed"]))
         for row in connection.execute(query).mappings()

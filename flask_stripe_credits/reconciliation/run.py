@@ -6,6 +6,7 @@ import datetime as dt
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -60,7 +61,7 @@ class Run:
 
     def record(self, record: Record) -> str | None:
         """Record a fact and fulfill in a transaction of its own; return why that didn't work."""
-        return self._settled(record, self.name, self._sign)
+        return self._settled(record, self.name, finish=self._sign)
 
     def _sign(self, uow: UnitOfWork, recorded: Recorded) -> None:
         if recorded.purchase_id is not None:
@@ -80,35 +81,27 @@ class Run:
             return finding
         object_id = finding.about or ""
 
-        def finish(uow: UnitOfWork, recorded: Recorded) -> None:
-            if recorded.verdict in (Verdict.REVIEW, Verdict.ORPHAN):
-                uow.execute(
-                    uow.sql.upsert_event,
-                    {
-                        "stripe_event_id": object_id,
-                        "type": event_type,
-                        "object_id": object_id,
-                        "purchase_id": recorded.purchase_id,
-                        "api_version": None,
-                        "verdict": recorded.verdict,
-                        "attempts": 1,
-                        "error_class": None,
-                        "created": None,
-                        "received_at": uow.now,
-                        "updated_at": uow.now,
-                    },
-                )
+        def inbox_row(uow: UnitOfWork, recorded: Recorded) -> Mapping[str, Any] | None:
+            if recorded.verdict not in (Verdict.REVIEW, Verdict.ORPHAN):
+                return None
+            return {
+                "event_stripe_event_id": object_id,
+                "event_type": event_type,
+                "event_object_id": object_id,
+                "event_purchase_id": recorded.purchase_id,
+                "event_api_version": None,
+                "event_verdict": recorded.verdict,
+                "event_error_class": None,
+                "event_created": None,
+                "event_received_at": uow.now,
+                "event_updated_at": uow.now,
+            }
 
-        return replace(finding, error=self._settled(record, object_id, finish))
+        return replace(finding, error=self._settled(record, object_id, note=inbox_row))
 
-    def _settled(
-        self,
-        record: Record,
-        cause: str,
-        finish: Callable[[UnitOfWork, Recorded], None] | None,
-    ) -> str | None:
+    def _settled(self, record: Record, cause: str, **also: Any) -> str | None:
         try:
-            settle(self.state, record, cause=cause, finish=finish)
+            settle(self.state, record, cause=cause, **also)
         except (StripeCreditsError, sa.exc.SQLAlchemyError) as error:
             # One purchase that can't be mended keeps no other from being mended.
             return f"{type(error).__name__}: {str(error).splitlines()[0]}"

@@ -17,7 +17,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from ..errors import RefundRefused
-from ..facts import Row, lock_payment, lock_purchase, refund_takes
+from ..facts import Row, lock_facts, lock_payment, refund_takes, reversals_of
 from ..models import Models
 from ..money import Money, smallest_step
 from ..notices import log_act
@@ -100,16 +100,9 @@ def request_for(uow: UnitOfWork, purchase: Row, wish: Wish) -> tuple[Request, Re
     :raises RefundRefused: another one is open, or this can't go back.
     """
     lock_payment(uow, purchase["stripe_payment_intent_id"])
-    lock_purchase(uow, purchase["id"])
-    sums = uow.execute(
-        uow.sql.read_sums,
-        {
-            "purchase_id": purchase["id"],
-            "payment_intent_id": purchase["stripe_payment_intent_id"],
-            "currency": purchase["currency"],
-        },
-    ).one()
-    left = max(purchase["amount_paid"] - sums.refunded, 0)
+    locked = cast(Row, lock_facts(uow, purchase["id"]))
+    reversals = reversals_of(locked)
+    left = max(purchase["amount_paid"] - reversals.refunded, 0)
     requests = _requests_of(uow.connection, uow.models, purchase["id"])
     current = next((request for request in requests if request.is_open), None)
     if current is not None and not (wish.again and current.is_unclear):
@@ -121,7 +114,8 @@ def request_for(uow: UnitOfWork, purchase: Row, wish: Wish) -> tuple[Request, Re
         return made, Refunded.RESUMED
     if made is not None and not wish.again:
         return _not_failed(made, purchase["currency"]), Refunded.MADE_BEFORE
-    amount = _possible(purchase, left if wish.amount is None else wish.amount, left, sums.disputed)
+    wanted = left if wish.amount is None else wish.amount
+    amount = _possible(purchase, wanted, left, reversals.disputed)
     if current is not None:
         log(uow, current, purchase["id"], GIVEN_UP, wish.actor)
     return _new(uow, purchase, amount, wish), Refunded.MADE

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -26,7 +27,7 @@ from ..strict_json import MalformedJSON, parse_json
 from ..stripe_objects import Event
 from ..unit_of_work import UnitOfWork, in_transaction
 from .handlers import HANDLERS
-from .inbox import record_event
+from .inbox import inbox_row
 from .signature import verify_signature
 
 log: Log = Log(__name__)
@@ -102,15 +103,14 @@ def take_event(
     if not _is_about_us(state, event):
         return IGNORED
 
-    def finish(uow: UnitOfWork, recorded: Recorded) -> None:
-        if recorded.purchase_id is not None or recorded.verdict is Verdict.ORPHAN:
-            record_event(uow, event, recorded.verdict, recorded.purchase_id)
-        if also is not None:
-            also(uow, recorded)
+    def note(uow: UnitOfWork, recorded: Recorded) -> Mapping[str, Any] | None:
+        if recorded.purchase_id is None and recorded.verdict is not Verdict.ORPHAN:
+            return None
+        return inbox_row(event, recorded.verdict, recorded.purchase_id, uow.now)
 
     try:
         record = handler(state, event)
-        return settle(state, record, cause=event.id, finish=finish)
+        return settle(state, record, cause=event.id, note=note, finish=also)
     except MalformedEvent as error:
         _log_malformed(error)
         raise
@@ -180,8 +180,9 @@ def _note_failure(state: AppState, event: Event, error: Exception) -> None:
     try:
         in_transaction(
             state,
-            lambda uow: record_event(
-                uow, event, Verdict.FAILED, None, error_class=type(error).__name__
+            lambda uow: uow.execute(
+                uow.sql.upsert_event,
+                inbox_row(event, Verdict.FAILED, None, uow.now, type(error).__name__),
             ),
         )
     except StripeCreditsError:

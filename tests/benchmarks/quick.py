@@ -16,11 +16,17 @@ from .webhook import first_delivery, sales, second_delivery, statements
 # What each statement of a payment is for, in their order. One that isn't here fails the run.
 STATEMENTS = (
     ("UPDATE credit_payments", "SQLite only: takes the write lock, in every mode of the driver"),
-    ("INSERT INTO credit_payments", "locks the payment: refunds may come at the same instant"),
-    ("SELECT credit_purchases", "locks the purchase, and reads it"),
-    ("SELECT (SELECT CAST", "after the locks: what went back, and what is posted"),
+    (
+        "WITH payment AS (INSERT INTO credit_payments",
+        "locks the payment, since refunds may come at the same instant, then the purchase",
+    ),
+    ("SELECT credit_purchases", "after the locks: the purchase, what went back, what is posted"),
     ("INSERT INTO credit_grants", "the grant, whose key makes a second one impossible"),
     ("INSERT INTO ledger_entry", "the host's own receiver"),
+    (
+        "WITH event AS (INSERT INTO credit_webhook_events",
+        "the inbox; facts and results: only where the grant still is",
+    ),
     ("UPDATE credit_purchases", "facts and results, only where the grant still is"),
     ("INSERT INTO credit_webhook_events", "the inbox"),
 )

@@ -18,7 +18,7 @@ _NOTHING = sa.select(sa.literal(1))
 
 
 def no_payment_lock(host: Host, sql: Statements) -> None:
-    sql.lock_payment = _NOTHING
+    sql.lock_payment, sql.lock_payment_and_session = None, sql.lock_session
 
 
 def payment_do_nothing(host: Host, sql: Statements) -> None:
@@ -29,6 +29,25 @@ def payment_do_nothing(host: Host, sql: Statements) -> None:
         .values(stripe_payment_intent_id=sa.bindparam("payment_intent_id"))
         .on_conflict_do_nothing()
     )
+    assert sql.lock_session is not None
+    locked = sql.lock_payment.returning(sa.literal(1)).cte("payment")
+    # It returns no row where there is one already.
+    sql.lock_payment_and_session = sql.lock_session.outerjoin(locked, sa.true())
+
+
+def purchase_found_before_the_payment_is_locked(host: Host, sql: Statements) -> None:
+    """One statement for both locks where a reversal comes in, as a session has it."""
+    c = host.credits.Purchase.__table__.c
+    payment = sql.lock_payment
+    assert payment is not None
+    locked = payment.returning(sa.literal(1)).cte("payment")
+    sql.lock_purchase_by_payment = (
+        sa.select(c.id, c.currency)
+        .join(locked, sa.true())
+        .where(c.stripe_payment_intent_id == sa.bindparam("payment_intent_id"))
+        .with_for_update(of=c.id.table)
+    )
+    sql.lock_payment = None
 
 
 def no_purchase_lock(host: Host, sql: Statements) -> None:

@@ -7,18 +7,29 @@ on the payment itself makes one of them see the other.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from flask_stripe_credits import GrantSnapshot
 
 from ..figures import Figures, scaled
 from ..hosts import Host, make_host
+from ..parallel import LONGEST_WAIT_SECONDS, await_waiting
 from ..payloads import checkout_session, dispute, event, refund
 from .meetings import deliver_at_once, engine_of
-from .mutants import Mutant, mutate, no_payment_lock, payment_do_nothing
+from .mutants import (
+    Mutant,
+    mutate,
+    no_payment_lock,
+    payment_do_nothing,
+    purchase_found_before_the_payment_is_locked,
+)
 
 Document = dict[str, Any]
 Row = Mapping[str, Any]
@@ -195,6 +206,70 @@ def test_C14_the_races_see_that_the_payment_isnt_locked(
 ) -> None:
     mutate(postgres_host, mutant)
     assert len(run(postgres_host, race, 5).wrong) == 5
+
+
+def _refund_while_granting(url: str, mutant: Mutant | None) -> Host:
+    """A full refund that has to wait for the completion, which is in the middle of its grant."""
+
+    def book(grant: GrantSnapshot, session: Session) -> None:
+        values = {"id": grant.id, "user_id": grant.user_id, "credits": grant.credits}
+        session.add(host.LedgerEntry(**values))
+        if grant.credits > 0:
+            refunding.start()
+            await_waiting(engine_of(host), refunding)
+
+    host = make_host(url, receiver=book)
+    if mutant is not None:
+        mutate(host, mutant)
+    purchase = host.add_purchase()
+    refunding = threading.Thread(target=lambda: host.post_event(_refund(purchase, 1000)))
+    assert host.post_event(_completed(purchase)).status_code == 200
+    refunding.join(LONGEST_WAIT_SECONDS)
+    return host
+
+
+def test_A09_a_refund_that_waited_finds_the_purchase_that_was_linked_meanwhile(
+    postgres_database_url: str,
+) -> None:
+    host = _refund_while_granting(postgres_database_url, None)
+    assert host.ledger() == [1000, -1000]
+    host.assert_exact()
+
+
+def test_C14_both_locks_of_a_refund_in_one_statement_would_miss_it(
+    postgres_database_url: str,
+) -> None:
+    """A statement finds by what was committed when it began, however long it waited since."""
+    host = _refund_while_granting(
+        postgres_database_url, purchase_found_before_the_payment_is_locked
+    )
+    assert host.ledger() == [1000]
+
+
+def test_a_session_that_is_stored_while_its_payment_is_locked_is_found(
+    postgres_host: Host,
+) -> None:
+    host, answers = postgres_host, list[int]()
+    purchase = host.add_purchase()
+    completed = _completed(purchase)
+    purchases, payments = (
+        model.__table__ for model in (host.credits.Purchase, host.credits.Payment)
+    )
+    engine, column = engine_of(host), purchases.c.stripe_checkout_session_id
+    with engine.begin() as connection:
+        connection.execute(sa.update(purchases).values({column: None}))
+    paying = threading.Thread(target=lambda: answers.append(host.post_event(completed).status_code))
+    with engine.begin() as holding:
+        locked = completed["data"]["object"]["payment_intent"]
+        holding.execute(sa.insert(payments).values(stripe_payment_intent_id=locked))
+        paying.start()
+        await_waiting(engine, paying)
+        with engine.begin() as connection:
+            stored = {column: purchase["stripe_checkout_session_id"]}
+            connection.execute(sa.update(purchases).values(stored))
+    paying.join(LONGEST_WAIT_SECONDS)
+    assert (answers, host.ledger()) == ([200], [1000])
+    host.assert_exact()
 
 
 def test_every_party_comes_to_the_meeting(postgres_host: Host) -> None:

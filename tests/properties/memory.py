@@ -49,9 +49,9 @@ class _Result:
     def first(self) -> Row | None:
         return self.rows[0] if self.rows else None
 
-    def one(self) -> Any:
+    def one(self) -> Row:
         (row,) = self.rows
-        return SimpleNamespace(**row)
+        return row
 
 
 class Memory:
@@ -119,8 +119,12 @@ class Memory:
     def _lock_purchase(self, params: Mapping[str, Any]) -> list[Row]:
         return self._found("id", params["purchase_id"], params)
 
-    def _lock_purchase_by_session(self, params: Mapping[str, Any]) -> list[Row]:
+    def _lock_session(self, params: Mapping[str, Any]) -> list[Row]:
         return self._found("stripe_checkout_session_id", params["session_id"], params)
+
+    def _lock_payment_and_session(self, params: Mapping[str, Any]) -> list[Row]:
+        self._lock_payment(params)
+        return self._lock_session(params)
 
     def _lock_purchase_by_payment(self, params: Mapping[str, Any]) -> list[Row]:
         return self._found("stripe_payment_intent_id", params["payment_intent_id"], params)
@@ -134,17 +138,22 @@ class Memory:
     def _upsert_dispute(self, params: Mapping[str, Any]) -> None:
         _keep_the_higher(self.disputes, params["stripe_dispute_id"], params)
 
-    def _read_sums(self, params: Mapping[str, Any]) -> list[Row]:
-        about = params["payment_intent_id"], params["currency"]
-        posted = [row for row in self.grants if row["purchase_id"] == params["purchase_id"]]
-        return [
-            {
-                "refunded": _sum(self.refunds, about, lambda rank: rank < 30),
-                "disputed": _sum(self.disputes, about, lambda rank: 10 <= rank < 20),
-                "posted": sum(row["credits"] for row in posted),
-                "sequence": max((row["sequence"] for row in posted), default=0),
-            }
-        ]
+    def _read_facts(self, params: Mapping[str, Any]) -> list[Row]:
+        return [self._with_sums(row, params) for row in self._lock_purchase(params)]
+
+    def _read_facts_of_session(self, params: Mapping[str, Any]) -> list[Row]:
+        return [self._with_sums(row, params) for row in self._lock_session(params)]
+
+    def _with_sums(self, row: Row, params: Mapping[str, Any]) -> Row:
+        payment = row["stripe_payment_intent_id"] or params["payment_intent_id"]
+        about = payment, row["currency"]
+        posted = [grant for grant in self.grants if grant["purchase_id"] == row["id"]]
+        return row | {
+            "refunded": _sum(self.refunds, about, lambda rank: rank < 30),
+            "disputed": _sum(self.disputes, about, lambda rank: 10 <= rank < 20),
+            "posted": sum(grant["credits"] for grant in posted),
+            "sequence": max((grant["sequence"] for grant in posted), default=0),
+        }
 
     def _update_purchase(self, params: Mapping[str, Any]) -> None:
         changes = dict(params)

@@ -10,8 +10,7 @@ import sqlalchemy as sa
 from flask import render_template
 from werkzeug.exceptions import NotFound
 
-from ....facts import PurchaseStatus, Reversals, Row
-from ....models import Models
+from ....facts import PurchaseStatus, Reversals, Row, reversals_of
 from ....money import Money
 from ....reading import reading
 from ....state import AppState, current_state
@@ -50,24 +49,12 @@ def read_known(connection: sa.Connection, state: AppState, purchase_id: uuid.UUI
 
     :raises werkzeug.exceptions.NotFound: there is none of this id.
     """
-    row = _row(connection, state.models, purchase_id)
-    sums = connection.execute(
-        state.statements(connection.dialect.name).read_sums,
-        {
-            "purchase_id": purchase_id,
-            "payment_intent_id": row["stripe_payment_intent_id"],
-            "currency": row["currency"],
-        },
-    ).one()
-    return Known(row, Reversals(sums.refunded, sums.disputed), sums.posted)
-
-
-def _row(connection: sa.Connection, models: Models, purchase_id: uuid.UUID) -> Row:
-    table = models.table(models.Purchase)
-    found = connection.execute(sa.select(table).where(table.c.id == purchase_id)).mappings().first()
+    read = state.statements(connection.dialect.name).read_facts
+    found = connection.execute(read, {"purchase_id": purchase_id}).mappings().first()
     if found is None:
         raise NotFound
-    return cast(Row, found)
+    row = cast(Row, found)
+    return Known(row, reversals_of(row), row["posted"])
 
 
 def purchase(actor: str, purchase_id: uuid.UUID) -> str:
