@@ -131,7 +131,11 @@ class CreditPaymentMixin:
 
 
 class _ReversalMixin:
-    """Money of a payment that goes back, as Stripe tells it: minor units of ``currency``."""
+    """Money of a payment that goes back, as Stripe tells it: minor units of ``currency``.
+
+    ``package_code`` is the purchase's, for reports; None where it wasn't known whose payment it
+    is, or a release before revision 0002 wrote the row.
+    """
 
     stripe_payment_intent_id: Mapped[str]
     amount: Mapped[int]
@@ -140,6 +144,7 @@ class _ReversalMixin:
     live_rank: Mapped[int]
     created_at: Mapped[dt.datetime]
     updated_at: Mapped[dt.datetime]
+    package_code: Mapped[str | None]
 
 
 class CreditRefundMixin(_ReversalMixin):

@@ -98,13 +98,18 @@ def search_purchases(
 
     :param limit: rows of the page, 1 or more.
     :param after: the last purchase of the page before; what was made meanwhile neither repeats
-        nor hides a row. One that doesn't exist ends the list.
+        nor hides a row. One that doesn't exist, or isn't before ``until``, ends the list.
     """
     table = models.table(models.Purchase)
     c = table.c
     query = sa.select(*(c[name] for name in COLUMNS)).where(*_conditions(c, wanted))
-    if after is not None:
-        created_at = sa.select(c.created_at).where(c.id == after).scalar_subquery()
+    before_until = () if wanted.until is None else (c.created_at < wanted.until,)
+    if after is None:
+        query = query.where(*before_until)
+    else:
+        # The only upper bound: of two, SQLite may begin at the one that all pages before lie under.
+        last = sa.select(c.created_at).where(c.id == after, *before_until)
+        created_at = last.scalar_subquery()
         # In this form, unlike one OR over both columns, an index finds the first row.
         query = query.where(
             c.created_at <= created_at, sa.or_(c.created_at < created_at, c.id > after)
@@ -139,8 +144,6 @@ def _conditions(c: Any, wanted: PurchaseFilter) -> Iterator[sa.ColumnElement[boo
         yield c.package_code == wanted.package_code
     if wanted.since is not None:
         yield c.created_at >= wanted.since
-    if wanted.until is not None:
-        yield c.created_at < wanted.until
     if wanted.text is not None:
         yield _matches(c, wanted.text.strip())
 

@@ -50,7 +50,7 @@ def dispute_is_live(rank: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
 def _newest(insert: Any, table: sa.Table, key: str) -> Any:
     """Insert what is told of a reversal; a row that knows better stays as it is."""
     statement = insert(table)
-    told = ("amount", "status", "live_rank", "updated_at")
+    told = ("amount", "status", "live_rank", "updated_at", "package_code")
     return statement.on_conflict_do_update(
         index_elements=[table.c[key]],
         set_={name: statement.excluded[name] for name in told},
@@ -224,7 +224,7 @@ class Statements:
             sa.select(purchases).where(c.id == bind("purchase_id")).with_for_update()
         )
         self.lock_purchase_by_payment = (
-            sa.select(c.id, c.currency)
+            sa.select(c.id, c.currency, c.package_code)
             .where(c.stripe_payment_intent_id == bind("payment_intent_id"))
             .with_for_update()
         )

@@ -185,16 +185,11 @@ def _purchases(metadata: sa.MetaData, schema: str) -> sa.Table:
             "credits_revoked >= 0 AND credits_revoked <= amount_credits",
         ),
         # What a report needs stands behind what it looks up, so that it reads no row.
+        _index("credit_purchases_user_id_created_at", "user_id", sa.text("created_at DESC"), "id"),
+        _index("credit_purchases_created_at", sa.text("created_at DESC"), "id", "package_code"),
         _index(
-            "credit_purchases_of_user",
-            "user_id",
-            sa.text("created_at DESC"),
-            *("id", "paid_at", "currency", "package_code", "amount_paid"),
-        ),
-        _index(
-            "credit_purchases_created_at",
-            sa.text("created_at DESC"),
-            *("id", "status", "package_code", "paid_at", "completed_at"),
+            "credit_purchases_status",
+            *("status", "created_at", "package_code", "paid_at", "completed_at"),
         ),
         _index(
             "credit_purchases_sales",
@@ -202,8 +197,12 @@ def _purchases(metadata: sa.MetaData, schema: str) -> sa.Table:
             postgresql_where=paid,
             sqlite_where=paid,
         ),
-        _index("credit_purchases_status_created_at", "status", "created_at"),
-        _index("credit_purchases_package_id", "package_id"),
+        _index(
+            "credit_purchases_buyers",
+            *("currency", "user_id", "package_code", "paid_at"),
+            postgresql_where=paid,
+            sqlite_where=paid,
+        ),
     )
 
 
@@ -259,6 +258,7 @@ def _reversals(metadata: sa.MetaData, table: str, key: str) -> sa.Table:
         _column("live_rank", sa.SmallInteger()),
         _column("created_at", _TIME),
         _column("updated_at", _TIME),
+        _optional("package_code", _CODE),
         _primary_key(table, key),
         _check(f"{table}_amount", "amount >= 0"),
         _index(f"{table}_stripe_payment_intent_id", "stripe_payment_intent_id"),

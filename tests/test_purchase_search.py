@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from flask_stripe_credits.errors import InvalidFilter
 from flask_stripe_credits.purchase_search import PurchaseFilter, find_purchase, search_purchases
@@ -30,6 +32,42 @@ def search(
 def find(host: Host, reference: str) -> uuid.UUID | None:
     with host.app.app_context(), reading(host.state) as connection:
         return find_purchase(connection, host.state.models, reference)
+
+
+def test_a_later_page_costs_no_more_with_a_last_day(sqlite_host: Host) -> None:
+    """All that was made before ``until`` lies under it, also what earlier pages have shown."""
+    made = [
+        sqlite_host.add_purchase(created_at=START + dt.timedelta(hours=hour))["id"]
+        for hour in range(120)
+    ]
+    wanted = {"user_id": "alice", "since": START, "until": START + dt.timedelta(hours=119)}
+    first, last = (
+        steps_of_sqlite(
+            sqlite_host, lambda after=after: search(sqlite_host, limit=10, after=after, **wanted)
+        )
+        for after in (made[118], made[11])
+    )
+    assert search(sqlite_host, limit=10, after=made[11], **wanted) == [*made[10:0:-1], "more"]
+    assert last < first * 1.2
+
+
+def steps_of_sqlite(host: Host, call: Callable[[], object]) -> int:
+    """How many steps SQLite's machine takes: the same number at every run."""
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    def watch(connection: Any, *_: Any) -> None:
+        connection.connection.dbapi_connection.set_progress_handler(count, 1)
+
+    with host.app.app_context():
+        engine = host.db.engine
+    sa.event.listen(engine, "begin", watch)
+    call()
+    sa.event.remove(engine, "begin", watch)
+    return steps
 
 
 def test_each_filter_by_itself_and_all_together(host: Host) -> None:

@@ -201,6 +201,7 @@ class Story:
             "currency": self.row["currency"],
             "created_at": at if known is None else known["created_at"],
             "updated_at": at,
+            "package_code": self.row["package_code"],
         }
 
     def _reversals(self) -> Reversals:

@@ -74,7 +74,7 @@ def lock_purchase(uow: UnitOfWork, purchase_id: uuid.UUID) -> Row | None:
 def lock_purchase_of_payment(uow: UnitOfWork, payment_intent_id: str) -> Row | None:
     """Lock the purchase that this payment intent paid, None while none is known.
 
-    :returns: its ``id`` and ``currency``.
+    :returns: its ``id``, ``currency`` and ``package_code``.
     """
     found = uow.execute(uow.sql.lock_purchase_by_payment, {"payment_intent_id": payment_intent_id})
     return cast(Row | None, found.mappings().first())

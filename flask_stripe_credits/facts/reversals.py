@@ -192,8 +192,13 @@ def _record(
                 purchase,
                 f"{reversal.name} is in {reversal.currency}, expected {purchase['currency']}",
             )
+    known = {
+        "created_at": uow.now,
+        "updated_at": uow.now,
+        "package_code": None if purchase is None else purchase["package_code"],
+    }
     for reversal in reversals:
-        uow.execute(upsert, reversal.values | {"created_at": uow.now, "updated_at": uow.now})
+        uow.execute(upsert, reversal.values | known)
     if purchase is None:
         return Recorded(Verdict.KEPT)
     facts = read_facts(uow, purchase["id"])

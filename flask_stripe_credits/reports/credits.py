@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from ..models import Models
+from .known import values_of
 from .period import Steps
 from .stepwise import in_steps
 
@@ -27,36 +27,20 @@ def credits_in_steps(
     connection: sa.Connection, models: Models, steps: Steps, package_code: str | None
 ) -> list[Credits]:
     """Return the credits of the grants that were written in each step."""
-    c = models.table(models.Grant).c
-    granted = sa.func.sum(c.credits).filter(c.credits > 0)
-    taken_back = sa.func.sum(-c.credits).filter(c.credits < 0)
-    total = [Credits()] * (len(steps.edges) - 1)
-    for which in _by_package(connection, models, package_code):
-        found = in_steps(connection, steps, c.created_at, (granted, taken_back), *which)
-        total = [before + Credits(*more) for before, more in zip(total, found, strict=True)]
-    return total
-
-
-def _by_package(
-    connection: sa.Connection, models: Models, package_code: str | None
-) -> Iterator[tuple[sa.ColumnElement[bool], ...]]:
-    """Yield conditions that fix the package, for each that there is or only for the one."""
     c, p = models.table(models.Grant).c, models.table(models.Purchase).c
-    if package_code is None:
-        for code in _packages(connection, c.package_code):
-            yield (c.package_code == code,)
-        yield (c.package_code.is_(None),)
-        return
-    yield (c.package_code == package_code,)
+    changes = sa.func.sum(c.credits)
+    taken_back = sa.func.sum(-c.credits).filter(c.credits < 0)
+    asked = connection, steps.edges, c.created_at, (changes, taken_back)
+    codes = values_of(connection, c.package_code) if package_code is None else [package_code]
+    of_kinds = in_steps(*asked, columns=[c.package_code], kinds=[(code,) for code in codes])
+    unknown: sa.ColumnElement[bool] = c.package_code.is_(None)
     # A worker that was still of the release before the column wrote it without.
-    of_package = sa.exists().where(p.id == c.purchase_id, p.package_code == package_code)
-    yield c.package_code.is_(None), of_package.correlate(c.id.table)
-
-
-def _packages(connection: sa.Connection, column: sa.ColumnElement[str | None]) -> Iterator[str]:
-    """Yield every package that a grant names; asks the index once for each."""
-    query = sa.select(sa.func.min(column))
-    code = connection.scalar(query)
-    while code is not None:
-        yield code
-        code = connection.scalar(query.where(column > code))
+    if package_code is not None:
+        of_purchase = sa.exists().where(p.id == c.purchase_id, p.package_code == package_code)
+        unknown &= of_purchase.correlate(c.id.table)
+    of_unknown = in_steps(*asked, unknown)
+    total = [Credits()] * (len(steps.edges) - 1)
+    for found in (*of_kinds.values(), *of_unknown.values()):
+        more = [Credits(change + taken, taken) for change, taken in found]
+        total = [one + another for one, another in zip(total, more, strict=True)]
+    return total

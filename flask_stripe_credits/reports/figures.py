@@ -92,8 +92,8 @@ def figures(
     """
     now = dt.datetime.now(dt.UTC)
     until = now if period.until is None else min(period.until, now)
-    first = _first_purchase(connection, models) or until
-    steps = cut(first if period.since is None else period.since, until, bucket)
+    since = period.since or _first_purchase(connection, models) or until
+    steps = cut(since, until, bucket)
     sold = sales(connection, models, steps, package_code)
     credits = credits_in_steps(connection, models, steps, package_code)
     return Figures(
@@ -102,7 +102,7 @@ def figures(
         bucket=steps.bucket,
         starts=steps.starts,
         package_code=package_code,
-        currencies=money_figures(connection, models, steps, package_code, sold, first),
+        currencies=money_figures(connection, models, steps, package_code, sold),
         purchases=sum(number for sale in sold for number, _, _ in sale.steps),
         credits_sold=sum(credits for sale in sold for _, _, credits in sale.steps),
         credits=sum(credits, Credits()),

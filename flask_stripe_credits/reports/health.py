@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from ..facts import Verdict
 from ..models import Models
 from ..review_queue import count_waiting
+from .known import values_of
 from .period import Steps
+from .stepwise import in_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +54,17 @@ class Waiting:
 def webhooks(connection: sa.Connection, models: Models, steps: Steps) -> Webhooks:
     """Return how the webhook does."""
     c = models.table(models.WebhookEvent).c
-    counted = sa.select(sa.func.count()).select_from(c.verdict.table)
-    verdicts = {}
+    counted = sa.func.count()
     # Verdict by verdict the index is read in its order; grouping might read the table.
-    for verdict in _known_verdicts(connection, c.verdict):
-        within = c.received_at >= steps.since, c.received_at < steps.until
-        verdicts[verdict] = connection.execute(
-            counted.where(c.verdict == verdict, *within)
-        ).scalar_one()
+    verdicts = values_of(connection, c.verdict)
+    found = in_all(connection, steps, c.received_at, [counted], c.verdict, verdicts)
     last = sa.select(sa.func.max(c.received_at)).where(c.verdict == Verdict.HANDLED)
+    failed = sa.select(counted).where(c.verdict == Verdict.FAILED)
     return Webhooks(
-        {name: number for name, number in verdicts.items() if number},
+        {verdict: number for verdict, (number,) in found.items() if number},
         connection.scalar(last),
-        connection.execute(counted.where(c.verdict == Verdict.FAILED)).scalar_one(),
+        connection.execute(failed).scalar_one(),
     )
-
-
-def _known_verdicts(connection: sa.Connection, column: sa.ColumnElement[str]) -> list[str]:
-    """Every verdict in the table, also one of another release: one look into the index each."""
-    query, found = sa.select(sa.func.min(column)), []
-    verdict = connection.scalar(query)
-    while verdict is not None:
-        found.append(verdict)
-        verdict = connection.scalar(query.where(column > verdict))
-    return found
 
 
 def waiting(connection: sa.Connection, models: Models) -> Waiting:

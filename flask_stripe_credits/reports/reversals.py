@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +18,13 @@ from .period import Steps
 class Reversed:
     """Refunds, or disputes, of one currency that were first heard of on one day.
 
-    :ivar day: midnight, UTC.
+    :ivar day: midnight, UTC; None for all of the time before the period.
     :ivar number: how many took money back and haven't returned it.
     :ivar amount: their money in minor units.
     :ivar without_effect: how many more failed, were canceled, were won or moved no money yet.
     """
 
-    day: dt.datetime
+    day: dt.datetime | None
     currency: str
     number: int
     amount: int
@@ -33,7 +34,7 @@ class Reversed:
 def refunds(
     connection: sa.Connection, models: Models, steps: Steps, package_code: str | None
 ) -> list[Reversed]:
-    """Return the refunds of our purchases that were first heard of within the steps, by day."""
+    """Return the refunds of our purchases that were first heard of before the end of the steps."""
     table = models.table(models.Refund)
     return _reversed(
         connection, models, table, refund_is_live(table.c.live_rank), steps, package_code
@@ -43,7 +44,7 @@ def refunds(
 def disputes(
     connection: sa.Connection, models: Models, steps: Steps, package_code: str | None
 ) -> list[Reversed]:
-    """Return the disputes of our purchases that were first heard of within the steps, by day."""
+    """Return the disputes of our purchases that were first heard of before the end of the steps."""
     table = models.table(models.Dispute)
     return _reversed(
         connection, models, table, dispute_is_live(table.c.live_rank), steps, package_code
@@ -58,8 +59,8 @@ def _reversed(
     steps: Steps,
     package_code: str | None,
 ) -> list[Reversed]:
-    c, p = table.c, models.table(models.Purchase).c
-    day = _day(c.created_at, connection.dialect.name)
+    c = table.c
+    day = sa.case((c.created_at >= steps.since, _day(c.created_at, connection.dialect.name)))
     amount = sa.func.coalesce(sa.func.sum(c.amount).filter(live), 0)
     query = (
         sa.select(
@@ -69,22 +70,42 @@ def _reversed(
             sa.cast(amount, sa.BigInteger),
             sa.func.count().filter(~live),
         )
-        # The account's other payments have refunds, too.
-        .join(p.id.table, p.stripe_payment_intent_id == c.stripe_payment_intent_id)
-        .where(c.created_at >= steps.since, c.created_at < steps.until)
+        .where(c.created_at < steps.until)
         .group_by(day, c.currency)
     )
-    if package_code is not None:
-        query = query.where(p.package_code == package_code)
     return [
-        Reversed(_midnight(str(day)), currency, number, amount, without)
-        for day, currency, number, amount, without in connection.execute(query)
+        Reversed(_midnight(day), currency, number, amount, without)
+        for which in _ours(models, table, package_code)
+        for day, currency, number, amount, without in connection.execute(query.where(*which))
     ]
+
+
+def _ours(
+    models: Models, table: sa.Table, package_code: str | None
+) -> Iterator[tuple[sa.ColumnElement[bool], ...]]:
+    """Yield the conditions that find those of our purchases: those that say so, then the others.
+
+    The account's other payments have refunds, too. And some were heard of before it was known
+    whose they are, so these few are looked up, one by one: a join might read all purchases.
+    """
+    c, p = table.c, models.table(models.Purchase).c
+    unknown = c.package_code.is_(None)
+    of_payment = (
+        sa.select(p.package_code)
+        .where(p.stripe_payment_intent_id == c.stripe_payment_intent_id)
+        .scalar_subquery()
+    )
+    if package_code is None:
+        yield (~unknown,)
+        yield unknown, of_payment.is_not(None)
+    else:
+        yield (c.package_code == package_code,)
+        yield unknown, of_payment == package_code
 
 
 def _day(moment: sa.ColumnElement[dt.datetime], dialect: str) -> sa.ColumnElement[Any]:
     return sa.func.date(moment if dialect == "sqlite" else sa.func.timezone("UTC", moment))
 
 
-def _midnight(day: str) -> dt.datetime:
-    return dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC)
+def _midnight(day: object) -> dt.datetime | None:
+    return None if day is None else dt.datetime.fromisoformat(str(day)).replace(tzinfo=dt.UTC)

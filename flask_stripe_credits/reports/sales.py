@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,48 +10,47 @@ import sqlalchemy as sa
 
 from ..models import Models
 from .period import Steps
-from .stepwise import in_steps
+from .stepwise import Sums, in_steps
+
+_BEGINNING = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Sales:
-    """The paid purchases of one package in one currency, in each step of a period.
+    """The paid purchases of one package in one currency.
 
-    :ivar steps: for each step, how many were paid, their minor units and their credits.
+    :ivar before: how many were paid before the period, their minor units and their credits.
+    :ivar steps: the same of each step of the period.
     """
 
     package_code: str
     currency: str
-    steps: tuple[tuple[int, int, int], ...]
+    before: Sums
+    steps: tuple[Sums, ...]
 
 
 def sales(
     connection: sa.Connection, models: Models, steps: Steps, package_code: str | None
 ) -> list[Sales]:
-    """Return what was paid for in each step, by package and currency."""
+    """Return what was paid for before the steps and in each, by package and currency."""
     c = models.table(models.Purchase).c
     aggregates = sa.func.count(), sa.func.sum(c.amount_paid), sa.func.sum(c.amount_credits)
+    edges = (_BEGINNING, *steps.edges)
+    found = in_steps(
+        connection,
+        edges,
+        c.paid_at,
+        aggregates,
+        columns=[c.package_code, c.currency],
+        kinds=list(_kinds(connection, models, package_code)),
+    )
     return [
-        Sales(
-            code,
-            currency,
-            tuple(
-                (number, amount, credits)
-                for number, amount, credits in in_steps(
-                    connection,
-                    steps,
-                    c.paid_at,
-                    aggregates,
-                    c.package_code == code,
-                    c.currency == currency,
-                )
-            ),
-        )
-        for code, currency in sold(connection, models, package_code)
+        Sales(code, currency, before, tuple(series))
+        for (code, currency), (before, *series) in found.items()
     ]
 
 
-def sold(
+def _kinds(
     connection: sa.Connection, models: Models, package_code: str | None
 ) -> Iterator[tuple[str, str]]:
     """Yield every package and currency of a paid purchase; asks the index once for each."""

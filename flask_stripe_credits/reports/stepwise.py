@@ -1,69 +1,87 @@
 """Add up what lies in each step of a period, in one pass through an index.
 
 Grouping by a computed day would make SQLite sort every row, and PostgreSQL hash it. Asking an
-index for each step's stretch reads the same entries in their order, once.
+index for each step's stretch reads the same entries in their order, once. And PostgreSQL, which
+can't know how long a step is when it plans, never takes to reading the table instead.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
+from .given import given_texts, given_times
 from .period import Steps
+
+Kind = tuple[str, ...]
+Sums = tuple[int, ...]
 
 
 def in_steps(
     connection: sa.Connection,
-    steps: Steps,
+    edges: Sequence[dt.datetime],
     moment: sa.ColumnElement[dt.datetime],
     aggregates: Sequence[sa.ColumnElement[int]],
     *conditions: sa.ColumnElement[bool],
-) -> list[tuple[int, ...]]:
-    """Return the aggregates of each step's rows, as whole numbers, nothing as zero.
+    columns: Sequence[sa.ColumnElement[Any]] = (),
+    kinds: Sequence[Kind] = ((),),
+) -> Mapping[Kind, list[Sums]]:
+    """Return the aggregates of each step's rows of each kind, as whole numbers, nothing as zero.
 
+    :param edges: where each step begins, and at the end where the last one ends.
     :param moment: the column that says which step a row is in; an index should have it after
-        the columns that ``conditions`` fix, and every other column used.
+        ``columns`` and what ``conditions`` fix, and every other column used.
+    :param kinds: the values of ``columns`` that make each kind.
     """
-    number, since, until = _table_of(steps, connection.dialect.name)
+    steps = list(pairwise(edges))
+    if not kinds or not steps:
+        return {kind: [] for kind in kinds}
+    dialect = connection.dialect.name
+    of_kind, step = given_texts(dialect, "kinds", kinds), given_times(dialect, "steps", steps)
+    since, until = step.columns
+    within = sa.select(_as_one_text(aggregates)).where(
+        *(column == value for column, value in zip(columns, of_kind.columns, strict=True)),
+        *conditions,
+        moment >= since,
+        moment < until,
+    )
+    query = (
+        sa.select(within.correlate(of_kind.table, step.table).scalar_subquery())
+        .select_from(of_kind.table.join(step.table, sa.true()))
+        .order_by(of_kind.number, step.number)
+    )
+    sums = [tuple(map(int, text.split())) for text in connection.scalars(query).all()]
+    return {
+        kind: sums[place * len(steps) : (place + 1) * len(steps)]
+        for place, kind in enumerate(kinds)
+    }
+
+
+def _as_one_text(aggregates: Sequence[sa.ColumnElement[int]]) -> sa.ColumnElement[str]:
+    """A subquery in a list of columns has one value; and PostgreSQL's sum(bigint) is a Decimal."""
     packed: sa.ColumnElement[str] = sa.literal("")
     for aggregate in aggregates:
-        # One text, since a subquery in a list of columns has one value; and PostgreSQL's
-        # sum(bigint) is a Decimal.
         whole = sa.cast(sa.func.coalesce(aggregate, 0), sa.BigInteger)
         packed = packed.concat(sa.cast(whole, sa.String)).concat(sa.literal(" "))
-    within = sa.select(packed).where(moment >= since, moment < until, *conditions)
-    query = sa.select(number, within.correlate(number.table).scalar_subquery()).order_by(number)
-    return [tuple(map(int, text.split())) for _, text in connection.execute(query)]
+    return packed
 
 
-def _table_of(steps: Steps, dialect: str) -> tuple[Any, Any, Any]:
-    """The steps as a table: number, since and until."""
-    begins, ends = steps.edges[:-1], steps.edges[1:]
-    if dialect == "sqlite":
-        stored = [
-            [_as_stored(since), _as_stored(until)]
-            for since, until in zip(begins, ends, strict=True)
-        ]
-        each = sa.func.json_each(json.dumps(stored)).table_valued("key", "value", name="steps")
-        since, until = (sa.func.json_extract(each.c.value, f"$[{place}]") for place in (0, 1))
-        return each.c.key, since, until
-    times = postgresql.ARRAY(sa.DateTime(timezone=True))
-    arrays = [sa.cast(list(edges), times) for edges in (begins, ends)]
-    rows = sa.func.unnest(*arrays).table_valued(
-        sa.column("since", sa.DateTime(timezone=True)),
-        sa.column("until", sa.DateTime(timezone=True)),
-        with_ordinality="number",
-        name="steps",
-    )
-    rows = rows.render_derived()
-    return rows.c.number, rows.c.since, rows.c.until
+def in_all(
+    connection: sa.Connection,
+    steps: Steps,
+    moment: sa.ColumnElement[dt.datetime],
+    aggregates: Sequence[sa.ColumnElement[int]],
+    column: sa.ColumnElement[str],
+    values: Sequence[str],
+) -> Mapping[str, Sums]:
+    """Return the aggregates of all steps together where the column has each of the values.
 
-
-def _as_stored(moment: dt.datetime) -> str:
-    """As SQLAlchemy writes a time into SQLite's text."""
-    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+    As :func:`in_steps`, of which this is the case of one step.
+    """
+    edges, kinds = (steps.since, steps.until), [(value,) for value in values]
+    found = in_steps(connection, edges, moment, aggregates, columns=[column], kinds=kinds)
+    return {value: sums for (value,), (sums,) in found.items()}

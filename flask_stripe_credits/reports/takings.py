@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ import sqlalchemy as sa
 
 from ..models import Models
 from .buyers import buyers_until
-from .period import Bucket, Steps, cut
+from .period import Steps
 from .reversals import Reversed, disputes, refunds
 from .sales import Sales
 
@@ -99,17 +98,13 @@ def money_figures(
     steps: Steps,
     package_code: str | None,
     sold: Sequence[Sales],
-    first: dt.datetime,
 ) -> tuple[CurrencyFigures, ...]:
     """Return the money figures of every currency that was ever paid in.
 
     :param sold: what :func:`.sales.sales` found.
-    :param first: when the first purchase was made.
     """
-    currencies = sorted({sale.currency for sale in sold})
     refunded = _by_currency(refunds(connection, models, steps, package_code))
     disputed = _by_currency(disputes(connection, models, steps, package_code))
-    lifetimes = _lifetimes(connection, models, steps, package_code, currencies, first)
     return tuple(
         _currency(
             currency,
@@ -117,9 +112,9 @@ def money_figures(
             [sale for sale in sold if sale.currency == currency],
             refunded[currency],
             disputed[currency],
-            lifetimes[currency],
+            buyers_until(connection, models, steps.until, package_code, currency),
         )
-        for currency in currencies
+        for currency in sorted({sale.currency for sale in sold})
     )
 
 
@@ -129,31 +124,40 @@ def _currency(
     sold: Sequence[Sales],
     refunded: Sequence[Reversed],
     disputed: Sequence[Reversed],
-    lifetime: Lifetime,
+    buyers: int,
 ) -> CurrencyFigures:
-    series = [
-        Takings(sum(number for number, _, _ in step), sum(amount for _, amount, _ in step))
-        for step in zip(*(sale.steps for sale in sold), strict=True)
+    stretches = [
+        Takings(sum(number for number, _, _ in each), sum(amount for _, amount, _ in each))
+        for each in zip(*((sale.before, *sale.steps) for sale in sold), strict=True)
     ]
     for one in refunded:
-        place = _step_of(one, steps)
-        series[place] = replace(series[place], refunded=series[place].refunded + one.amount)
+        place = _place_of(one, steps)
+        stretches[place] = replace(
+            stretches[place], refunded=stretches[place].refunded + one.amount
+        )
     for one in disputed:
-        place = _step_of(one, steps)
-        series[place] = replace(series[place], disputed=series[place].disputed + one.amount)
+        place = _place_of(one, steps)
+        stretches[place] = replace(
+            stretches[place], disputed=stretches[place].disputed + one.amount
+        )
+    before, *series = stretches
+    total = _sum(series)
     return CurrencyFigures(
         currency=currency,
-        total=_sum(series),
+        total=total,
         steps=tuple(series),
         refunds=_gone_back(refunded),
         disputes=_gone_back(disputed),
-        lifetime=lifetime,
+        lifetime=Lifetime(buyers, _sum((before, total))),
     )
 
 
-def _step_of(reversed: Reversed, steps: Steps) -> int:
+def _place_of(reversed: Reversed, steps: Steps) -> int:
+    """Where it is among the stretches: the time before the period, then its steps."""
+    if reversed.day is None:
+        return 0
     # The day of the first one may have begun before its step, which is cut short then.
-    return max(0, bisect.bisect_right(steps.edges, reversed.day) - 1)
+    return max(1, bisect.bisect_right(steps.edges, reversed.day))
 
 
 def _sum(series: Iterable[Takings]) -> Takings:
@@ -166,11 +170,12 @@ def _sum(series: Iterable[Takings]) -> Takings:
     )
 
 
-def _gone_back(reversed: Sequence[Reversed]) -> GoneBack:
+def _gone_back(reversed: Iterable[Reversed]) -> GoneBack:
+    within = [one for one in reversed if one.day is not None]
     return GoneBack(
-        sum(one.number for one in reversed),
-        sum(one.amount for one in reversed),
-        sum(one.without_effect for one in reversed),
+        sum(one.number for one in within),
+        sum(one.amount for one in within),
+        sum(one.without_effect for one in within),
     )
 
 
@@ -179,29 +184,3 @@ def _by_currency(reversed: Iterable[Reversed]) -> dict[str, list[Reversed]]:
     for one in reversed:
         found[one.currency].append(one)
     return found
-
-
-def _lifetimes(
-    connection: sa.Connection,
-    models: Models,
-    steps: Steps,
-    package_code: str | None,
-    currencies: Sequence[str],
-    first: dt.datetime,
-) -> dict[str, Lifetime]:
-    ever = cut(first, steps.until, Bucket.MONTH)
-    refunded = _by_currency(refunds(connection, models, ever, package_code))
-    disputed = _by_currency(disputes(connection, models, ever, package_code))
-    found = buyers_until(connection, models, steps.until, package_code, currencies)
-    return {
-        currency: Lifetime(
-            buyer.users,
-            Takings(
-                buyer.purchases,
-                buyer.gross,
-                _gone_back(refunded[currency]).amount,
-                _gone_back(disputed[currency]).amount,
-            ),
-        )
-        for currency, buyer in found.items()
-    }

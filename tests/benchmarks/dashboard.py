@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from flask_stripe_credits.reading import reading
-from flask_stripe_credits.reports import Bucket, health
+from flask_stripe_credits.reports import Bucket, Figures, Period, figures, health
 from flask_stripe_credits.reports.buyers import buyers_until
 from flask_stripe_credits.reports.credits import credits_in_steps
 from flask_stripe_credits.reports.funnel import funnel
@@ -38,35 +38,44 @@ def each_figure(
     """What the dashboard asks for, one call each."""
     models = host.state.models
     asked = (connection, models, steps, package_code)
-    currencies = ["eur", "jpy", "usd"]
+    currencies = {sale.currency for sale in sales(*asked)}
+    of_buyers = (connection, models, steps.until, package_code)
     return {
         "sales": lambda: sales(*asked),
         "credits": lambda: credits_in_steps(*asked),
         "refunds": lambda: refunds(*asked),
         "disputes": lambda: disputes(*asked),
         "funnel": lambda: funnel(*asked),
-        "buyers": lambda: buyers_until(connection, models, steps.until, package_code, currencies),
+        "buyers": lambda: [buyers_until(*of_buyers, currency) for currency in currencies],
         "webhooks": lambda: health.webhooks(connection, models, steps),
         "waiting": lambda: health.waiting(connection, models),
         "undelivered": lambda: health.undelivered(connection, models),
     }
 
 
+def all_figures(
+    connection: sa.Connection, host: Host, steps: Steps, package_code: str | None
+) -> Callable[[], Figures]:
+    """What the dashboard asks for, in one call."""
+    period = Period(steps.since, steps.until)
+    return lambda: figures(connection, host.state.models, period, package_code, bucket=steps.bucket)
+
+
 def figures_of_a_year(host: Host, made: Databases, size: Size, end: dt.datetime) -> str:
     """A table of them: of all packages, and of one."""
-    steps = a_year_by_day(end)
+    year, month = a_year_by_day(end), cut(end - dt.timedelta(days=30), end, None)
     rows: dict[str, list[str]] = {}
-    total = []
     for package_code in (None, PACKAGE):
         with host.app.app_context(), reading(host.state) as connection:
             clock = made.clock()
-            together = [0.0, 0.0]
-            for name, call in each_figure(connection, host, steps, package_code).items():
+            calls = {
+                **each_figure(connection, host, year, package_code),
+                "all of them": all_figures(connection, host, year, package_code),
+                "all of the last 30 days": all_figures(connection, host, month, package_code),
+            }
+            for name, call in calls.items():
                 cpu, seconds = _taken(call, clock, size.tries)
-                together = [together[0] + cpu, together[1] + seconds]
                 rows.setdefault(name, []).extend(_milliseconds(cpu, seconds))
-        total += _milliseconds(*together)
-    rows["together"] = total
     header = ("", "all packages, CPU", "by the clock", "one package, CPU", "by the clock")
     return table(header, [(name, *found) for name, found in rows.items()])
 

@@ -105,6 +105,12 @@ def spread(ratios: Iterable[float]) -> str:
     return f"{statistics.median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
 
 
+def gained(rates: Mapping[int, Sequence[float]], workers: int) -> tuple[str, str]:
+    """The median rate of so many workers, and what it is to one worker's in the same run."""
+    pairs = zip(rates[workers], rates[1], strict=True)
+    return f"{statistics.median(rates[workers]):.0f}", spread(many / one for many, one in pairs)
+
+
 def measure(
     contestants: Iterable[Contestant],
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
 import time
@@ -13,9 +14,9 @@ import sqlalchemy as sa
 from ..hosts import make_host
 from ..payloads import new_secret
 from .databases import Databases
-from .measuring import send
+from .measuring import gained, send
 from .outbox_worker import BOOKS
-from .processes import cpu_seconds
+from .processes import cpu_clocks, cpu_seconds_since
 from .report import table
 from .sizes import Size
 from .webhook import CREDITS, Ours, Sale
@@ -54,21 +55,21 @@ def outbox(made: Databases, size: Size) -> str:
         connection.exec_driver_sql(BOOKS)
     for one in sale.first_deliveries(size.grants):
         assert send(sale.shop.app, one.environ())[0].startswith("200")
-    rates: dict[int, float] = {}
-    rows = []
-    for workers in WORKERS:
-        _take_back(sale.shop.engine, engine)
-        pids = made.processes()
-        before = cpu_seconds(pids)
-        seconds, taken = _deliver([str(sale.shop.engine.url), books], workers)
-        taken += cpu_seconds(pids) - before
-        _check(sale, engine, size.grants)
-        rates[workers] = size.grants / seconds
-        gained = f"{rates[workers] / rates[WORKERS[0]]:.2f}"
-        cpu = f"{1000 * taken / size.grants:.2f} ms"
-        rows.append((workers, f"{rates[workers]:.0f}", gained, cpu))
+    rates: dict[int, list[float]] = {workers: [] for workers in WORKERS}
+    cpu: dict[int, list[float]] = {workers: [] for workers in WORKERS}
+    for _ in range(size.runs):
+        for workers in WORKERS:
+            _take_back(sale.shop.engine, engine)
+            seconds, taken = _deliver([str(sale.shop.engine.url), books], workers, made)
+            _check(sale, engine, size.grants)
+            rates[workers].append(size.grants / seconds)
+            cpu[workers].append(1000 * taken / size.grants)
     engine.dispose()
-    header = ("workers", "deliveries a second", "times one worker's")
+    rows = [
+        (workers, *gained(rates, workers), f"{statistics.median(cpu[workers]):.2f} ms")
+        for workers in WORKERS
+    ]
+    header = ("workers", "deliveries a second", "times one worker's (runs)")
     return table((*header, "CPU of a delivery, with PostgreSQL's"), rows)
 
 
@@ -80,7 +81,7 @@ def _take_back(shop: sa.Engine, books: sa.Engine) -> None:
         connection.exec_driver_sql("DELETE FROM booked")
 
 
-def _deliver(arguments: Sequence[str], workers: int) -> tuple[float, float]:
+def _deliver(arguments: Sequence[str], workers: int, made: Databases) -> tuple[float, float]:
     """Seconds until the last one has nothing more to do, and CPU seconds of them all."""
     command = [sys.executable, "-m", "tests.benchmarks.outbox_worker", *arguments]
     running = [
@@ -89,22 +90,26 @@ def _deliver(arguments: Sequence[str], workers: int) -> tuple[float, float]:
         )
         for _ in range(workers)
     ]
-    for one in running:
-        assert one.stdout is not None and one.stdout.readline() == "ready\n"
+    assert [_line(one) for one in running] == ["ready\n"] * workers
+    # With those that serve the workers, which are connected.
+    database = cpu_clocks(made.processes())
     started = time.perf_counter()
     for one in running:
         assert one.stdin is not None
         one.stdin.write("go\n")
         one.stdin.flush()
-    taken = 0.0
-    for one in running:
-        assert one.stdout is not None
-        taken += float(one.stdout.readline())
+    taken = sum(float(_line(one)) for one in running)
     seconds = time.perf_counter() - started
+    taken += cpu_seconds_since(database)
     for one in running:
-        one.communicate()
+        one.communicate("end\n")
         assert one.returncode == 0
     return seconds, taken
+
+
+def _line(worker: subprocess.Popen[str]) -> str:
+    assert worker.stdout is not None
+    return worker.stdout.readline()
 
 
 def _check(sale: Sale, books: sa.Engine, count: int) -> None:

@@ -30,7 +30,7 @@ class Size:
     tries: int = 5
     few: int = 10_000
     many: int = 100_000
-    grants: int = 600
+    grants: int = 200
 
 
 SMALL = Size(

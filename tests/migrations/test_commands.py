@@ -122,7 +122,7 @@ def test_check_before_any_upgrade_says_to_upgrade(host: Host) -> None:
             "column credit_grants.extra isn't in the models",
         ),
         ("DROP INDEX ix_credit_grants_undelivered", "ix_credit_grants_undelivered"),
-        ("DROP INDEX ix_credit_purchases_of_user", "ix_credit_purchases_of_user"),
+        ("DROP INDEX ix_credit_purchases_buyers", "ix_credit_purchases_buyers"),
         ("DROP TABLE credit_audit_log", "table credit_audit_log is missing"),
     ],
 )

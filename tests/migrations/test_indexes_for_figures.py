@@ -17,8 +17,10 @@ NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 
 
 def purchase(code: str) -> dict[str, Any]:
+    id = uuid.uuid4()
     return {
-        "id": uuid.uuid4(),
+        "id": id,
+        "stripe_payment_intent_id": f"pi_{id.hex}",
         "user_id": "alice",
         "package_code": code,
         "package_name": code,
@@ -37,13 +39,22 @@ def purchase(code: str) -> dict[str, Any]:
     }
 
 
+def before(model: Any) -> sa.TableClause:
+    """A table without the column that the revision adds."""
+    table = model.__table__
+    kept = [c for c in table.columns if c.name != "package_code"]
+    return sa.table(table.name, *(sa.column(c.name, c.type) for c in kept))
+
+
 def sell(host: Host, *codes: str) -> None:
-    """Write purchases with two grants each, as a release before the revision did."""
+    """Write purchases with two grants each, a refund and a dispute, as a release before did."""
     purchases = [purchase(code) for code in codes]
     host.execute(sa.insert(host.credits.Purchase.__table__).values(purchases))
-    before = [c for c in host.credits.Grant.__table__.columns if c.name != "package_code"]
-    grants = sa.table("credit_grants", *(sa.column(c.name, c.type) for c in before))
+    grants = before(host.credits.Grant)
     for row in purchases:
+        payment = row["stripe_payment_intent_id"]
+        reverse(host, host.credits.Refund, "stripe_refund_id", payment)
+        reverse(host, host.credits.Dispute, "stripe_dispute_id", payment)
         for sequence, credits in ((1, 1000), (2, -1000)):
             host.execute(
                 sa.insert(grants).values(
@@ -60,13 +71,36 @@ def sell(host: Host, *codes: str) -> None:
             )
 
 
-def codes_of_grants(host: Host) -> list[tuple[str | None, str]]:
-    grants, purchases = host.credits.Grant, host.credits.Purchase
-    query = sa.select(grants.package_code, purchases.package_code).join(
-        purchases, purchases.id == grants.purchase_id
+def reverse(host: Host, model: Any, key: str, payment: str) -> None:
+    host.execute(
+        sa.insert(before(model)).values(
+            {
+                key: f"x_{payment}",
+                "stripe_payment_intent_id": payment,
+                "amount": 500,
+                "currency": "usd",
+                "status": "succeeded",
+                "live_rank": 20,
+                "created_at": NOW,
+                "updated_at": NOW,
+            }
+        )
     )
+
+
+def codes(host: Host) -> list[tuple[str | None, str]]:
+    """The package's code in each grant, refund and dispute, and in its purchase."""
+    purchases, grants = host.credits.Purchase, host.credits.Grant
+    payment = purchases.stripe_payment_intent_id
+    joined: list[tuple[Any, Any]] = [(grants, purchases.id == grants.purchase_id)]
+    for model in (host.credits.Refund, host.credits.Dispute):
+        joined.append((model, payment == model.stripe_payment_intent_id))
+    found: list[tuple[str | None, str]] = []
     with host.app.app_context(), host.db.engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(query)]
+        for model, of_purchase in joined:
+            query = sa.select(model.package_code, purchases.package_code)
+            found += map(tuple, connection.execute(query.join(purchases, of_purchase)))
+    return found
 
 
 def test_C23_up_and_down_with_rows(host: Host) -> None:
@@ -74,13 +108,14 @@ def test_C23_up_and_down_with_rows(host: Host) -> None:
     at_first = inspected(host)
     sell(host, *(f"package-{number}" for number in range(7)))
     host.succeed("upgrade", "check")
-    found = codes_of_grants(host)
-    assert len(found) == 14
-    assert all(of_grant == of_purchase for of_grant, of_purchase in found)
+    reverse(host, host.credits.Refund, "stripe_refund_id", "pi_of_another_product")
+    found = codes(host)
+    assert len(found) == 28
+    assert all(copied == of_purchase for copied, of_purchase in found)
     assert "Undid 0002" in host.succeed("downgrade")
     assert inspected(host) == at_first
     host.succeed("upgrade", "check")
-    assert codes_of_grants(host) == found
+    assert codes(host) == found
 
 
 @pytest.fixture
@@ -99,9 +134,9 @@ def test_more_rows_than_are_copied_at_a_time(in_use: Host) -> None:
         "FROM generate_series(3, 12000) n"
     )
     in_use.succeed("upgrade", "check")
-    found = codes_of_grants(in_use)
-    assert len(found) == 12_004
-    assert all(of_grant == of_purchase for of_grant, of_purchase in found)
+    found = codes(in_use)
+    assert len(found) == 12_010
+    assert all(copied == of_purchase for copied, of_purchase in found)
 
 
 def test_what_a_killed_upgrade_left_behind_is_made_anew(in_use: Host) -> None:
@@ -113,11 +148,11 @@ def test_what_a_killed_upgrade_left_behind_is_made_anew(in_use: Host) -> None:
         "CREATE INDEX ix_credit_purchases_sales ON credit_purchases (package_code)",
         "UPDATE pg_index SET indisvalid = false "
         "WHERE indexrelid = 'ix_credit_purchases_sales'::regclass",
-        "CREATE INDEX ix_credit_purchases_of_user ON credit_purchases (user_id)",
-        "DROP INDEX ix_credit_purchases_user_id_created_at",
+        "CREATE INDEX ix_credit_purchases_buyers ON credit_purchases (user_id)",
+        "DROP INDEX ix_credit_purchases_status_created_at",
     )
     in_use.succeed("upgrade", "check")
-    assert all(of_grant == of_purchase for of_grant, of_purchase in codes_of_grants(in_use))
+    assert all(copied == of_purchase for copied, of_purchase in codes(in_use))
     valid = sa.text("SELECT bool_and(indisvalid) FROM pg_index")
     with in_use.app.app_context(), in_use.db.engine.connect() as connection:
         assert connection.scalar(valid) is True

@@ -199,13 +199,16 @@ def test_what_webhooks_told_is_what_the_figures_say(host: Host, ask: AskFor) -> 
 EXPIRED = "checkout.session.expired"
 
 
-def test_grants_of_a_release_before_the_column_count_for_their_package(
-    year: Host, ask: AskFor
+@pytest.mark.parametrize("model", ["Grant", "Refund", "Dispute"])
+def test_rows_of_a_release_before_the_column_count_for_their_package(
+    year: Host, ask: AskFor, model: str
 ) -> None:
     whole, some = ask(year, until=END), ask(year, until=END, package_code="standard")
-    table = year.credits.Grant.__table__
-    half = [row["id"] for row in year.grants()][::2]
-    execute(year, sa.update(table).where(table.c.id.in_(half)).values(package_code=None))
+    table = getattr(year.credits, model).__table__
+    (key,) = table.primary_key
+    half = [row[key.name] for row in year.rows(getattr(year.credits, model))][::2]
+    assert len(half) > 1
+    execute(year, sa.update(table).where(key.in_(half)).values(package_code=None))
     assert ask(year, until=END) == whole
     assert ask(year, until=END, package_code="standard") == some
 
@@ -214,6 +217,42 @@ def test_a_grant_carries_the_package_of_its_purchase(host: Host) -> None:
     host.pay(host.add_purchase(), payment_intent="pi_1")
     host.post_event(event("refund.created", refund("pi_1", 1000)))
     assert [row["package_code"] for row in host.grants()] == ["starter", "starter"]
+
+
+def test_a_reversal_carries_the_package_of_its_purchase_once_that_is_known(
+    host: Host, ask: AskFor
+) -> None:
+    purchase = host.add_purchase()
+    for told in (
+        ("refund.created", refund("pi_1", 10, id="re_early", status="pending")),
+        ("charge.dispute.created", dispute("pi_1", 20, withdrawals=1, id="dp_early")),
+        ("refund.created", refund("pi_elsewhere", 77, id="re_of_another_product")),
+    ):
+        assert host.post_event(event(*told)).status_code == 200
+    host.pay(purchase, payment_intent="pi_1")
+    host.post_event(event("refund.created", refund("pi_1", 30, id="re_late")))
+    assert codes(host) == {
+        "re_early": None,
+        "dp_early": None,
+        "re_of_another_product": None,
+        "re_late": "starter",
+    }
+    # What came before the payment is looked up, until Stripe tells of it again.
+    for package_code in (None, "starter"):
+        found = ask(host, package_code=package_code)
+        check(Rows(host, package_code), found)
+        assert found.currencies[0].total == Takings(1, 1000, 40, 20)
+    host.post_event(event("refund.updated", refund("pi_1", 10, id="re_early")))
+    assert codes(host)["re_early"] == "starter"
+    assert ask(host).currencies[0].total == Takings(1, 1000, 40, 20)
+
+
+def codes(host: Host) -> dict[str, str | None]:
+    models = host.credits
+    refunds = {row["stripe_refund_id"]: row["package_code"] for row in host.rows(models.Refund)}
+    return refunds | {
+        row["stripe_dispute_id"]: row["package_code"] for row in host.rows(models.Dispute)
+    }
 
 
 def test_an_empty_shop_has_figures_too(host: Host, ask: AskFor) -> None:

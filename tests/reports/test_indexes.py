@@ -53,20 +53,25 @@ def test_sqlite_reads_covering_indexes_only(
         for statement, parameters in sent:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             for line in [row[3] for row in plan]:
-                looked_up = "credit_refunds" in statement or "credit_disputes" in statement
-                looked_up = looked_up or "review_reason" in statement or "EXISTS" in statement
+                # Refunds without a package, grants without one, and purchases in review are few.
+                looked_up = "package_code IS NULL" in statement or "review_reason" in statement
+                looked_up = looked_up or "EXISTS" in statement
                 if any(f" {table} " in f"{line} " for table in LARGE) and not looked_up:
                     assert "COVERING INDEX" in line or "delivered_at IS NULL" in statement, line
                     plans += 1
                 # Sorting the steps is nothing; sorting the rows would be.
-                assert "TEMP B-TREE FOR GROUP" not in line or looked_up, (line, statement)
+                small = "credit_refunds" in statement or "credit_disputes" in statement
+                assert "TEMP B-TREE FOR GROUP" not in line or small, (line, statement)
     assert plans > 5
 
 
-def test_postgresql_reads_indexes_only(postgres_host: Host, ask: AskFor) -> None:
+@pytest.mark.parametrize("package_code", [None, "starter"])
+def test_postgresql_reads_indexes_only(
+    postgres_host: Host, ask: AskFor, package_code: str | None
+) -> None:
     postgres_host.pay(postgres_host.add_purchase())
     since = END - dt.timedelta(days=400)
-    sent = statements(postgres_host, lambda: ask(postgres_host, since))
+    sent = statements(postgres_host, lambda: ask(postgres_host, since, None, package_code))
     seen: set[str] = set()
     with postgres_host.app.app_context(), postgres_host.db.engine.connect() as connection:
         # A table of one row is read whatever there is.
@@ -80,12 +85,12 @@ def test_postgresql_reads_indexes_only(postgres_host: Host, ask: AskFor) -> None
                 for line in lines
                 if "Index Only Scan" in line
             }
-            if "count(*)" in statement and "JOIN" not in statement and "paid_at" in statement:
+            if "count(*)" in statement and "paid_at" in statement:
                 assert not any("Seq Scan" in line for line in lines), lines
     assert seen >= {
         "ix_credit_purchases_sales",
-        "ix_credit_purchases_created_at",
-        "ix_credit_purchases_of_user",
+        "ix_credit_purchases_status",
+        "ix_credit_purchases_buyers",
         "ix_credit_grants_package_code_created_at",
         "ix_credit_webhook_events_verdict_received_at",
     }

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from flask_stripe_credits.demo_data import make_demo_data
 from flask_stripe_credits.reading import reading
 
-from ..benchmarks.dashboard import a_year_by_day, each_figure
+from ..benchmarks.dashboard import a_year_by_day, all_figures, each_figure
 from ..benchmarks.processes import cpu_seconds
 from ..figures import Figures, scaled
 from ..hosts import PREFIX, Host, make_host
@@ -23,9 +23,11 @@ pytestmark = pytest.mark.soak
 END = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 STEPS = a_year_by_day(END)
 MOST_SECONDS = {"postgresql": 0.5, "sqlite": 1.0}
+MOST_SECONDS_OF_ALL = 1.0
 # The best of them: on a busy machine the others are about the machine.
 TRIES = 5
 MOST_MEGABYTES = 100
+ALL = "all of them"
 
 
 @pytest.fixture
@@ -44,24 +46,33 @@ def year(database_url: str) -> Host:
 
 def test_every_figure_is_quick_and_an_export_small(year: Host, figures: Figures) -> None:
     """One test, since a million purchases are made in minutes."""
-    slowest = max(measure(year, package_code, figures) for package_code in (None, "standard"))
+    measured = [measure(year, package_code, figures) for package_code in (None, "standard")]
+    together = max(each.pop(ALL) for each in measured)
+    slowest = max(max(each.values()) for each in measured)
     lines, megabytes = export(year)
-    figures(purchases=lines - 1, slowest_ms=slowest, export_mb=round(megabytes, 1))
+    figures(
+        purchases=lines - 1,
+        slowest_ms=slowest,
+        together_ms=together,
+        export_mb=round(megabytes, 1),
+    )
     assert lines == scaled(1_000_000, 1_000) + 1
     assert megabytes < MOST_MEGABYTES
     with year.app.app_context():
         assert slowest <= MOST_SECONDS[year.db.engine.dialect.name] * 1_000
+    assert together <= MOST_SECONDS_OF_ALL * 1_000
 
 
-def measure(host: Host, package_code: str | None, figures: Figures) -> int:
-    """The milliseconds of the slowest figure, each at its best try.
+def measure(host: Host, package_code: str | None, figures: Figures) -> dict[str, int]:
+    """The milliseconds of each figure and of all together, each at its best try.
 
     Of the clock's, or of CPU time where that is less: a busy machine makes everybody wait.
     """
     milliseconds: dict[str, int] = {}
     with host.app.app_context(), reading(host.state) as connection:
         working = [os.getpid(), *backend(connection)]
-        for name, call in each_figure(connection, host, STEPS, package_code).items():
+        asked = (connection, host, STEPS, package_code)
+        for name, call in {**each_figure(*asked), ALL: all_figures(*asked)}.items():
             times = []
             for _ in range(TRIES):
                 began, worked = time.perf_counter(), cpu_seconds(working)
@@ -69,7 +80,7 @@ def measure(host: Host, package_code: str | None, figures: Figures) -> int:
                 times += [time.perf_counter() - began, cpu_seconds(working) - worked]
             milliseconds[name] = round(min(times) * 1_000)
     figures.detail(f"milliseconds, package {package_code}", milliseconds)
-    return max(milliseconds.values())
+    return milliseconds
 
 
 def backend(connection: sa.Connection) -> Sequence[int]:
