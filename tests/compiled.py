@@ -6,6 +6,7 @@ asked a few times, that was a fifth of what the tests cost.
 
 from __future__ import annotations
 
+import copy
 import functools
 from typing import Any
 
@@ -46,4 +47,6 @@ def _share(connection: sa.Connection) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     sa.event.listen(sa.Engine, "engine_connect", _share)
-    state._Statements = functools.lru_cache(16)(state._Statements)  # type: ignore[assignment]
+    build = functools.lru_cache(16)(state._Statements)
+    # A copy for each: tests of what is wrong put statements of their own into a host's.
+    state._Statements = lambda *given: copy.copy(build(*given))  # type: ignore[assignment]

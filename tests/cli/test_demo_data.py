@@ -154,9 +154,10 @@ def test_purge_leaves_only_the_packages_and_what_is_real(host: Host) -> None:
     assert left["id"] == real["id"]
     assert len(host.grants()) == 1
     of_one = dict.fromkeys(
-        ("credit_purchases", "credit_payments", "credit_grants", "credit_webhook_events"), 1
+        ("credit_purchases", "credit_grants", "credit_webhook_events", "ledger_entry"), 1
     )
-    of_one["ledger_entry"] = 1
+    with host.app.app_context():
+        of_one["credit_payments"] = int(host.db.engine.dialect.name == "postgresql")
     assert host.row_counts() == before | of_one
 
 
