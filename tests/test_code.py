@@ -40,11 +40,12 @@ CONNECTING_MODULES = {
     "urllib3": set(),
     "ftplib": set(),
 }
-# Numbers of our own, names of our own tables, and two spellings of BEGIN.
+# Numbers and words of our own, names of our own tables, and two spellings of BEGIN.
 WRITTEN_INTO_SQL = {
     "catalog/changes.py": "LOCK TABLE",
     "monitoring/watch.py": "statement_timeout",
     "migration_lock.py": "PRAGMA",
+    "statements.py": "repr(value)",
     "unit_of_work.py": "begin",
 }
 
@@ -100,6 +101,14 @@ def test_no_value_is_written_into_sql() -> None:
         for statement in sql_with_values(tree):
             assert name in WRITTEN_INTO_SQL, f"{name}: {statement}"
             assert WRITTEN_INTO_SQL[name] in statement
+
+
+def test_the_constants_of_statements_are_written_in_their_module() -> None:
+    (tree,) = (tree for name, tree in trees() if name == "statements.py")
+    made = [ast.unparse(call.args[0]) for name, call in calls(tree) if name == "_constant"]
+    assert len(made) > 8
+    ours = r"\d+|'[a-z]+'|FIRST_DEAD_REFUND|WITHDRAWN\.start|WITHDRAWN\.stop - 1"
+    assert [one for one in made if not re.fullmatch(ours, one)] == []
 
 
 @pytest.mark.parametrize("module", sorted(CONNECTING_MODULES))
