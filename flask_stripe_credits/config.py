@@ -7,56 +7,27 @@ import os
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
+from .credentials import (
+    Secret,
+    fault_of_publishable_key,
+    fault_of_secret_key,
+    is_placeholder,
+    is_publishable_key,
+    livemode_of,
+    usable_signing_secrets,
+)
 from .errors import ConfigurationError, NotConfigured
 from .logs import Log
 from .origins import origin_of
 from .records import Record
+from .setting_source import SettingSource, split_values
 
 log: Log = Log(__name__)
 
-Choice = TypeVar("Choice", bound=StrEnum)
-
-_API_KEY = re.compile(r"(sk|rk|pk)_(test|live)_[\x21-\x7e]+\Z")
-_WEBHOOK_SECRET = re.compile(r"whsec_[\x21-\x7e]{24,}\Z")
-_PLACEHOLDERS = (
-    *("placeholder", "example", "changeme", "change-me", "change_me", "your-", "your_"),
-    *("xxxxxxxx", "12345678", "abcdefgh", "...", "…", "<", ">", "*"),
-)
-_HERE = re.compile(r"[-_]here\b")
 _URL_PREFIX = re.compile(r"(/(?!\.{1,2}(/|\Z))[A-Za-z0-9_.~-]+)+\Z")
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off", ""})
-
-
-class Secret:
-    """A key that neither ``repr`` nor ``str`` shows."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The key itself; call it only where it is used."""
-        return self._value
-
-    @property
-    def last4(self) -> str:
-        """The last four characters, for telling keys apart."""
-        return self._value[-4:]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __repr__(self) -> str:
-        return f"Secret('…{self.last4}')"
 
 
 class Delivery(StrEnum):
@@ -150,7 +121,7 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.env
 
     :raises ConfigurationError: for contradictions that nothing later can mend; names the key.
     """
-    source = _Source(config, environ)
+    source = SettingSource(config, environ)
     _check_names(config)
     problems: dict[str, str] = {}
     secret_key, livemode = _read_secret_key(source, problems)
@@ -243,108 +214,8 @@ def _check_names(config: Mapping[str, Any]) -> None:
         )
 
 
-class _Source:
-    """Looks a setting up: ``app.config`` before the environment, each also as ``NAME_FILE``."""
-
-    def __init__(self, config: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-        self.layers: tuple[Mapping[str, Any], ...] = (config, environ)
-
-    def raw(self, key: str) -> Any:
-        for layer in self.layers:
-            if layer.get(key) is not None:
-                return layer[key]
-        return None
-
-    def text(self, key: str) -> str | None:
-        value = self.raw(key)
-        if value is None or value == "":
-            return None
-        if not isinstance(value, str):
-            raise ConfigurationError(f"{key} must be text, not {type(value).__name__}")
-        return value.strip() or None
-
-    def boolean(self, key: str, *, default: bool = False) -> bool:
-        value = self.raw(key)
-        if value is None or (value == "" and default):
-            return default
-        if isinstance(value, bool):
-            return value
-        text = str(value).strip().lower()
-        if text in _TRUE or text in _FALSE:
-            return text in _TRUE
-        raise ConfigurationError(f"{key} must be true or false, not {value!r}")
-
-    def integer(self, key: str, default: int | None, low: int, high: int) -> int | None:
-        value = self.raw(key)
-        if value is None or value == "":
-            return default
-        if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,9}\s*", value):
-            value = int(value)
-        if type(value) is not int or not low <= value <= high:
-            raise ConfigurationError(
-                f"{key} must be a whole number from {low:,} to {high:,}, not {value!r}"
-            )
-        return value
-
-    def choice(self, key: str, kind: type[Choice], default: Choice) -> Choice:
-        value = self.text(key) or default
-        if value not in list(kind):
-            allowed = " or ".join(repr(one.value) for one in kind)
-            raise ConfigurationError(f"{key} must be {allowed}, not {value!r}")
-        return kind(value)
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """One or several values: a list, or text separated by commas or white space."""
-        return _split(key, self.raw(key))
-
-    def secrets(self, *keys: str) -> tuple[str, tuple[str, ...], str | None]:
-        """The first of ``keys`` that isn't blank in the first layer that sets one.
-
-        Returns its name, its values and what kept them from being read.
-        """
-        for layer in self.layers:
-            found = {key: read for key in keys if (read := _secret_in(layer, key)) is not None}
-            for key, read in found.items():
-                if any(read):
-                    return key, *read
-            if found:
-                break
-        return keys[0], (), None
-
-
-def _secret_in(layer: Mapping[str, Any], key: str) -> tuple[tuple[str, ...], str | None] | None:
-    value, file = layer.get(key), layer.get(f"{key}_FILE")
-    if value and file:
-        raise ConfigurationError(f"set {key} or {key}_FILE, not both")
-    if file:
-        if not isinstance(file, (str, os.PathLike)):
-            raise ConfigurationError(f"{key}_FILE must be a path, not {type(file).__name__}")
-        try:
-            value = Path(file).read_text(encoding="utf-8-sig").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it isn't UTF-8 text"
-            return (), f"can't be read from the file that {key}_FILE names: {reason}"
-    if value is None:
-        return None
-    return _split(key, value), None
-
-
-def _split(key: str, value: Any) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        if value != value.strip():
-            log.warning("setting_stripped", "%s has white space around it, which is ignored", key)
-        return tuple(part for part in re.split(r"[\s,]+", value) if part)
-    if isinstance(value, (list, tuple, set, frozenset)) and all(
-        isinstance(part, str) for part in value
-    ):
-        return tuple(stripped for part in value if (stripped := part.strip()))
-    raise ConfigurationError(f"{key} must be text or a list of texts")
-
-
 def _read_secret_key(
-    source: _Source, problems: dict[str, str]
+    source: SettingSource, problems: dict[str, str]
 ) -> tuple[Secret | None, bool | None]:
     usable: dict[str, str] = {}
     problem = "isn't set"
@@ -353,7 +224,9 @@ def _read_secret_key(
         if unreadable:
             problem = unreadable
         elif values:
-            trouble = _api_key_trouble(values)
+            trouble = (
+                "holds more than one key" if len(values) > 1 else fault_of_secret_key(values[0])
+            )
             if trouble is None:
                 usable[name] = values[0]
             else:
@@ -366,34 +239,14 @@ def _read_secret_key(
         problems[SECRET_KEY] = problem
         return None, None
     value = next(iter(usable.values()))
-    return Secret(value), value.split("_")[1] == "live"
+    return Secret(value), livemode_of(value)
 
 
-def _api_key_trouble(values: tuple[str, ...]) -> str | None:
-    if len(values) > 1:
-        return "holds more than one key"
-    value = values[0]
-    if not _API_KEY.match(value) or value.startswith("pk_"):
-        return "isn't a secret API key of Stripe (sk_test_…, sk_live_…, rk_test_… or rk_live_…)"
-    return "is a placeholder" if _is_placeholder(value.split("_", 2)[2]) else None
-
-
-def _is_placeholder(value: str) -> bool:
-    text = value.lower()
-    return (
-        text in ("test", "secret")
-        or set(text) == {"x"}
-        or any(placeholder in text for placeholder in _PLACEHOLDERS)
-        or _HERE.search(text) is not None
-    )
-
-
-def _check_publishable_key(source: _Source, livemode: bool | None) -> None:
+def _check_publishable_key(source: SettingSource, livemode: bool | None) -> None:
     _, values, _ = source.secrets(PUBLISHABLE_KEY)
-    found = _API_KEY.match(values[0]) if values else None
-    if found is None or livemode is None or found[1] != "pk":
+    if livemode is None or not values or not is_publishable_key(values[0]):
         return
-    if (found[2] == "live") != livemode:
+    if livemode_of(values[0]) != livemode:
         raise ConfigurationError(
             f"{SECRET_KEY} and {PUBLISHABLE_KEY} are of different modes: "
             f"one is a test key and the other a live key"
@@ -404,19 +257,13 @@ def publishable_key_trouble(
     config: Mapping[str, Any], environ: Mapping[str, str] = os.environ
 ) -> str | None:
     """Say what is wrong with the publishable key, None if nothing is or there is none."""
-    _, values, unreadable = _Source(config, environ).secrets(PUBLISHABLE_KEY)
-    if not values:
-        return unreadable
-    if values[0].startswith(("sk_", "rk_")):
-        return "holds a secret key, which pages would show to everybody"
-    if not _API_KEY.match(values[0]):
-        return "isn't a publishable key of Stripe (pk_test_… or pk_live_…)"
-    return "is a placeholder" if _is_placeholder(values[0].split("_", 2)[2]) else None
+    _, values, unreadable = SettingSource(config, environ).secrets(PUBLISHABLE_KEY)
+    return fault_of_publishable_key(values[0]) if values else unreadable
 
 
-def _read_webhook_secrets(source: _Source, problems: dict[str, str]) -> tuple[Secret, ...]:
+def _read_webhook_secrets(source: SettingSource, problems: dict[str, str]) -> tuple[Secret, ...]:
     name, values, unreadable = source.secrets(WEBHOOK_SECRET, WEBHOOK_SECRET_FALLBACK)
-    usable = _usable(values)
+    usable = usable_signing_secrets(values)
     if len(usable) < len(set(values)) or not usable:
         problem = unreadable or (
             "holds a value that is a placeholder or no signing secret "
@@ -432,28 +279,15 @@ def _read_webhook_secrets(source: _Source, problems: dict[str, str]) -> tuple[Se
 
 def usable_webhook_secrets(text: str) -> tuple[Secret, ...]:
     """Return the webhook secrets that the setting would give us if it held ``text``."""
-    return _usable(_split(WEBHOOK_SECRET, text))
+    return usable_signing_secrets(split_values(WEBHOOK_SECRET, text))
 
 
-def _usable(values: tuple[str, ...]) -> tuple[Secret, ...]:
-    return tuple(Secret(value) for value in dict.fromkeys(values) if _is_webhook_secret(value))
-
-
-def _is_webhook_secret(value: str) -> bool:
-    tail = value.removeprefix("whsec_")
-    return (
-        _WEBHOOK_SECRET.match(value) is not None
-        and not _is_placeholder(tail)
-        and len(set(tail.lower())) > 4
-    )
-
-
-def _required(source: _Source, key: str, default: int, low: int, high: int) -> int:
+def _required(source: SettingSource, key: str, default: int, low: int, high: int) -> int:
     value = source.integer(key, default, low, high)
     return default if value is None else value
 
 
-def _metrics_token(source: _Source) -> Secret | None:
+def _metrics_token(source: SettingSource) -> Secret | None:
     key, values, unreadable = source.secrets("STRIPE_CREDITS_METRICS_TOKEN")
     if unreadable:
         raise ConfigurationError(f"{key} {unreadable}")
@@ -463,12 +297,12 @@ def _metrics_token(source: _Source) -> Secret | None:
         raise ConfigurationError(
             f"{key} must be one text of 16 to 200 printable ASCII characters without spaces"
         )
-    if _is_placeholder(values[0]):
+    if is_placeholder(values[0]):
         raise ConfigurationError(f"{key} is a placeholder")
     return Secret(values[0])
 
 
-def _url_prefix(source: _Source) -> str:
+def _url_prefix(source: SettingSource) -> str:
     key = "STRIPE_CREDITS_URL_PREFIX"
     value = source.text(key)
     if value is None:
@@ -481,7 +315,7 @@ def _url_prefix(source: _Source) -> str:
     return value
 
 
-def _pages(source: _Source, url_prefix: str) -> str | None:
+def _pages(source: SettingSource, url_prefix: str) -> str | None:
     key = "STRIPE_CREDITS_PAGES"
     if source.raw(key) is False:
         return None
@@ -510,7 +344,7 @@ def _is_bare(url: str) -> bool:
     return urlsplit(url).path in ("", "/") and "?" not in url and "#" not in url
 
 
-def _base_url(source: _Source) -> str | None:
+def _base_url(source: SettingSource) -> str | None:
     key = "STRIPE_CREDITS_BASE_URL"
     value = source.text(key)
     if value is None:
@@ -523,7 +357,7 @@ def _base_url(source: _Source) -> str | None:
     return value.rstrip("/")
 
 
-def _origins(source: _Source, base_url: str | None) -> tuple[str, ...]:
+def _origins(source: SettingSource, base_url: str | None) -> tuple[str, ...]:
     key = "STRIPE_CREDITS_ALLOWED_REDIRECT_ORIGINS"
     values = source.texts(key)
     if not values:
@@ -540,7 +374,7 @@ def _origins(source: _Source, base_url: str | None) -> tuple[str, ...]:
     return tuple(origins)
 
 
-def _site(source: _Source, base_url: str | None) -> str:
+def _site(source: SettingSource, base_url: str | None) -> str:
     key = "STRIPE_CREDITS_SITE"
     value = source.text(key) or (base_url and urlsplit(base_url).netloc.lower()) or "local"
     # Stripe's lookup keys of 200 characters also hold a package code.
@@ -549,7 +383,7 @@ def _site(source: _Source, base_url: str | None) -> str:
     return value
 
 
-def _api_base(source: _Source) -> str | None:
+def _api_base(source: SettingSource) -> str | None:
     key = "STRIPE_CREDITS_API_BASE"
     value = source.text(key)
     if value is None:

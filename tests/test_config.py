@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_stripe_credits.config import Secret, Settings, read_settings
+from flask_stripe_credits.config import Settings, read_settings
+from flask_stripe_credits.credentials import Secret
 from flask_stripe_credits.errors import ConfigurationError, NotConfigured
 from flask_stripe_credits.origins import origin_of
 

@@ -33,9 +33,9 @@ def loaded():
 """
 # Of ours, without the name of the package. Whatever else is needed to start belongs here as well.
 NEEDED = {
-    *("", "cli", "config", "deferred", "errors", "extension", "host_migrations"),
+    *("", "cli", "config", "credentials", "deferred", "errors", "extension", "host_migrations"),
     *("integers", "logs", "models", "monitoring", "origins", "receivers", "records"),
-    *("signals", "state", "tables"),
+    *("setting_source", "signals", "state", "tables"),
     *("web", "web.admin", "web.blueprint", "web.exemptions", "web.late_rules", "web.routes"),
 }
 PAGES = {"web.pages", "web.pages.blueprint", "web.pages.dashboard"}

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from flask_stripe_credits.config import Secret, read_settings
+from flask_stripe_credits.config import read_settings
+from flask_stripe_credits.credentials import Secret
 from flask_stripe_credits.errors import MalformedEvent
 from flask_stripe_credits.gateway import Gateway, connection
 from flask_stripe_credits.sandbox import Sandbox

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 
-from ..config import Secret
+from ..credentials import Secret
 from ..errors import MalformedEvent
 from .fields import boolean, mapping, stripe_id, text, texts, time
 from .markers import FINGERPRINT_MARKER, SITE_MARKER

@@ -15,7 +15,8 @@ from flask import Flask
 from sqlalchemy.pool import StaticPool
 from werkzeug.test import TestResponse
 
-from ..config import SECRET_KEY, WEBHOOK_SECRET, WEBHOOK_SECRET_FALLBACK, Secret, Settings
+from ..config import SECRET_KEY, WEBHOOK_SECRET, WEBHOOK_SECRET_FALLBACK, Settings
+from ..credentials import Secret
 from ..errors import ConfigurationError
 from ..sandbox import Sandbox
 from ..sandbox.letters import signature_header

@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Iterable, Sequence
 
-from ..config import Secret
+from ..credentials import Secret
 from ..errors import GatewayRejected
 from ..notices import log_act
 from ..state import AppState

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from ..config import Secret, Settings
+from ..config import Settings
+from ..credentials import Secret
 from ..stripe_objects import WebhookEndpoint
 
 # What the handlers are written and tested for. Pinned, so that neither an update of the library

@@ -15,7 +15,7 @@ from email.message import Message
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..config import Secret
+from ..credentials import Secret
 from ..origins import LOOPBACK_HOSTS
 from .signature import signature_header
 

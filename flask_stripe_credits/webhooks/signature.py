@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Sequence
 
-from ..config import Secret
+from ..credentials import Secret
 from ..errors import InvalidSignature, PayloadTooLarge
 from ..logs import Log
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flask_stripe_credits.cli.webhook import handing_over
-from flask_stripe_credits.config import Secret
+from flask_stripe_credits.credentials import Secret
 from flask_stripe_credits.webhook_endpoints import API_VERSION, fingerprint
 from flask_stripe_credits.webhooks.handlers import HANDLERS
 

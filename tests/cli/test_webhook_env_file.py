@@ -7,7 +7,8 @@ import click
 import pytest
 
 from flask_stripe_credits.cli.webhook.env_file import EnvFile
-from flask_stripe_credits.config import Secret, read_settings
+from flask_stripe_credits.config import read_settings
+from flask_stripe_credits.credentials import Secret
 
 from ..payloads import new_secret
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flask_stripe_credits.config import Secret
+from flask_stripe_credits.credentials import Secret
 from flask_stripe_credits.doctor import Level
 from flask_stripe_credits.sandbox import Sandbox
 from flask_stripe_credits.webhook_endpoints import API_VERSION, fingerprint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import stripe
 
-from flask_stripe_credits.config import Secret
+from flask_stripe_credits.credentials import Secret
 from flask_stripe_credits.errors import InvalidSignature, PayloadTooLarge
 from flask_stripe_credits.webhooks.signature import verify_signature
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flask_stripe_credits.config import Secret
+from flask_stripe_credits.credentials import Secret
 from flask_stripe_credits.signals import webhook_received
 from flask_stripe_credits.webhooks import probe as module
 from flask_stripe_credits.webhooks.probe import EVENT_TYPE, Answer, probe

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask_stripe_credits.config import Secret
+from flask_stripe_credits.credentials import Secret
 from flask_stripe_credits.errors import InvalidSignature, PayloadTooLarge
 from flask_stripe_credits.webhooks import signature
 from flask_stripe_credits.webhooks.signature import (

@@ -12,7 +12,8 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from ...config import WEBHOOK_SECRET, Secret, Settings
+from ...config import WEBHOOK_SECRET, Settings
+from ...credentials import Secret
 from ...errors import StripeCreditsError
 from ...state import current_state
 from ...webhooks.handlers import HANDLERS

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import click
 
-from ...config import WEBHOOK_SECRET, Secret, usable_webhook_secrets
+from ...config import WEBHOOK_SECRET, usable_webhook_secrets
+from ...credentials import Secret
 
 _OURS = re.compile(rf"\s*(?:export\s+)?{WEBHOOK_SECRET}\s*=(?P<value>.*)", re.DOTALL)
 _AS_FILE = re.compile(rf"\s*(?:export\s+)?{WEBHOOK_SECRET}_FILE\s*=\s*[^\s#]")

@@ -9,7 +9,8 @@ from typing import Final
 
 import click
 
-from ...config import WEBHOOK_SECRET, Secret
+from ...config import WEBHOOK_SECRET
+from ...credentials import Secret
 from ...errors import GatewayError
 from ...state import AppState
 from ...stripe_objects import WebhookEndpoint

@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from ...config import WEBHOOK_SECRET, Secret
+from ...config import WEBHOOK_SECRET
+from ...credentials import Secret
 from ...state import AppState
 from ...stripe_objects import WebhookEndpoint
 from ...webhook_endpoints import (

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from ...config import Secret
+from ...credentials import Secret
 from ...errors import GatewayKeyRefused, StripeCreditsError
 from ...origins import LOOPBACK_HOSTS, origin_of
 from ...state import AppState, current_state
