@@ -65,5 +65,5 @@ def _register_problems(api: Blueprint) -> None:
 
 def _protect_answer(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "no-store")
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers["X-Content-Type-Options"] = "nosniff"
     return response

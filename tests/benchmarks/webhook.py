@@ -66,7 +66,10 @@ class Ours(Shop):
     name, path, ledger = "ours", f"{PREFIX}/webhook", "ledger_entry"
 
     def __init__(self, database_url: str, secret: str) -> None:
-        self.host = make_host(database_url, watched=False, STRIPE_WEBHOOK_SECRET_CREDITS=secret)
+        # No SECRET_KEY, as in the reference: Flask would open a session that nobody asks for.
+        self.host = make_host(
+            database_url, watched=False, SECRET_KEY=None, STRIPE_WEBHOOK_SECRET_CREDITS=secret
+        )
         self.app = self.host.app
         with self.app.app_context():
             self.engine = self.host.db.engine
