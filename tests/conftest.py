@@ -4,6 +4,7 @@ pytest_plugins = [
     "tests.environment",
     "tests.garbage",
     "tests.routing",
+    "tests.templates",
     "tests.compiled",
     "tests.databases",
     "tests.figures",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HOST_APP = Path(__file__).with_name("host_app.py")
+FORK_SERVER = Path(__file__).with_name("fork_server.py")
 
 WARNINGS = ",".join(
     [
@@ -19,6 +23,25 @@ WARNINGS = ",".join(
         "ignore::ResourceWarning",
     ]
 )
+
+
+def _plain_environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**kept, "PYTHONWARNINGS": WARNINGS}
+
+
+@functools.cache
+def _fork_server() -> subprocess.Popen[str]:
+    """One for all hosts on our own packages, until the tests end."""
+    server = subprocess.Popen(
+        [sys.executable, str(FORK_SERVER)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=_plain_environment(),
+        text=True,
+    )
+    atexit.register(server.communicate)
+    return server
 
 
 @dataclass
@@ -32,25 +55,37 @@ class FlaskProcess:
     output: str = field(default="", init=False)
 
     def run(self, *arguments: str) -> int:
-        return self.run_python("-m", "flask", *arguments)
+        if self.python != sys.executable:
+            return self.run_python("-m", "flask", *arguments)
+        server, output = _fork_server(), self.folder / "output.txt"
+        asked = {
+            "arguments": arguments,
+            "environment": self._environment(),
+            "folder": str(self.folder),
+            "output": str(output),
+        }
+        assert server.stdin is not None and server.stdout is not None
+        server.stdin.write(json.dumps(asked) + "\n")
+        server.stdin.flush()
+        exit_code = int(server.stdout.readline())
+        self.output = output.read_text()
+        return exit_code
 
     def run_python(self, *arguments: str) -> int:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        own = {
-            "FLASK_APP": str(self.app),
-            "HOST_MIGRATIONS": str(self.folder / "migrations"),
-            "PYTHONWARNINGS": WARNINGS,
-        }
         finished = subprocess.run(
             [self.python, *arguments],
             cwd=self.folder,
-            env=kept | own | self.environment,
+            env=self._environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
         self.output = finished.stdout
         return finished.returncode
+
+    def _environment(self) -> dict[str, str]:
+        own = {"FLASK_APP": str(self.app), "HOST_MIGRATIONS": str(self.folder / "migrations")}
+        return _plain_environment() | own | self.environment
 
     def succeed(self, *commands: str) -> None:
         for command in commands:
