@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, declared_attr, registry
@@ -239,7 +239,8 @@ class Models(Record):
 
     def table(self, model: type[Any]) -> sa.Table:
         """The Core table of one of these models."""
-        return cast(sa.Table, model.__table__)
+        table: sa.Table = model.__table__
+        return table
 
     @property
     def tables(self) -> tuple[sa.Table, ...]:

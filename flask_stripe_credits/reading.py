@@ -25,7 +25,7 @@ def reading(state: AppState) -> Iterator[sa.Connection]:
     :raises TablesOutOfDate: our tables or columns are missing.
     """
     factory = state.db.session.session_factory
-    bind = bind_of_writes(factory.class_(**factory.kw), state.models)
+    bind = bind_of_writes(state, factory.class_(**factory.kw))
     try:
         if isinstance(bind, sa.Connection):
             yield bind

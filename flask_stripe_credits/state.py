@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
 
@@ -75,6 +76,11 @@ class AppState(Record):
     def measurements(self) -> Measurements:
         """What is told of everything that happens."""
         return self.measure()
+
+    @cached_property
+    def a_write(self) -> sa.Update:
+        """A write to our tables, to ask a session where it would go."""
+        return sa.update(self.models.table(self.models.Purchase))
 
     def statements(self, dialect: str) -> Statements:
         """The statements for a database; built at the first call."""

@@ -141,9 +141,9 @@ def outage_error(trouble: Trouble, error: Exception) -> DatabaseBusy | TablesOut
     return DatabaseBusy(f"the database gave up: {type(error).__name__}")
 
 
-def bind_of_writes(session: Session, models: Models) -> sa.Engine | sa.Connection:
+def bind_of_writes(state: AppState, session: Session) -> sa.Engine | sa.Connection:
     """Where ``session`` writes our tables: a host may send reads to a replica that lags."""
-    return session.get_bind(clause=sa.update(models.table(models.Purchase)))
+    return session.get_bind(clause=state.a_write)
 
 
 class UnitOfWork:
@@ -167,7 +167,7 @@ class UnitOfWork:
         # Ours is begun already, and in one phase; and it is used again for another grant.
         options |= {"twophase": False, "close_resets_only": True}
         self._session: Session = _joined_session_class(factory.class_)(**options)
-        bind = bind_of_writes(self._session, self.models)
+        bind = bind_of_writes(self.state, self._session)
         self.owns_connection = isinstance(bind, sa.Engine)
         self.connection: sa.Connection = bind.connect() if isinstance(bind, sa.Engine) else bind
         try:
@@ -280,6 +280,7 @@ class UnitOfWork:
                 raise ReceiverFailed(_SPOILED)
             session.commit()
         finally:
+            session.joined_connection = None
             Session.close(session)
             if registry.has() and registry() is not session:
                 registry().close()
@@ -339,8 +340,9 @@ def _build_joined_session_class(base: type[Session]) -> type[Session]:
             super().invalidate()
 
         def expunge_all(self) -> None:
-            # What isn't flushed is lost, be it another receiver's.
-            self.spoiled = self.spoiled or bool(self.new or self.dirty or self.deleted)
+            if self.joined_connection is not None:
+                # What isn't flushed is lost, be it another receiver's.
+                self.spoiled = self.spoiled or bool(self.new or self.dirty or self.deleted)
             super().expunge_all()
 
     @event.listens_for(JoinedSession, "after_soft_rollback")

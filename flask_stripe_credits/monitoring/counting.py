@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import weakref
-from collections.abc import Callable
-from typing import Any, ParamSpec
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 from flask import Flask
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
@@ -32,6 +32,7 @@ from .database_gauges import gauges_of
 from .families import families_of
 
 P = ParamSpec("P")
+M = TypeVar("M", Counter, Histogram)
 
 log: Log = Log(__name__)
 
@@ -67,6 +68,24 @@ def _never_raising(count: Callable[P, None]) -> Callable[P, None]:
     return counted
 
 
+class _Children(dict[str | tuple[str, ...], M]):
+    """Metrics by name, or by name and labels of their own, made when they are first asked for.
+
+    The library's own lookup is slower than the counting.
+    """
+
+    def __init__(self, families: Mapping[str, M], common: tuple[str, str]) -> None:
+        super().__init__()
+        self._families: Mapping[str, M] = families
+        self._common = common
+
+    def __missing__(self, key: str | tuple[str, ...]) -> M:
+        name, *labels = (key,) if isinstance(key, str) else key
+        child: M = self._families[name].labels(*self._common, *labels)
+        self[key] = child
+        return child
+
+
 class Counting(Measurements):
     """The metrics of one app. Lives as long as the app does.
 
@@ -75,12 +94,10 @@ class Counting(Measurements):
 
     def __init__(self, app: Flask, settings: Settings, registry: CollectorRegistry | None) -> None:
         self.registry: CollectorRegistry = REGISTRY if registry is None else registry
-        self._families = families_of(self.registry)
-        self._common = labels_of(settings)
+        families = families_of(self.registry)
         self._operations: set[str] = set()
-        # The library's own lookup is slower than the counting.
-        self._counters: dict[tuple[str, ...], Counter] = {}
-        self._histograms: dict[tuple[str, ...], Histogram] = {}
+        self._counters = _Children(families.counters, labels_of(settings))
+        self._histograms = _Children(families.histograms, labels_of(settings))
         self._begin_at_zero()
         gauges_of(self.registry).add(app)
         # Weakly: they end with the app.
@@ -90,78 +107,64 @@ class Counting(Measurements):
         purchase_expired.connect(self._expired, sender=app)
         purchase_flagged.connect(self._flagged, sender=app)
 
-    def _counter(self, name: str, *labels: str) -> Counter:
-        found = self._counters.get((name, *labels))
-        if found is None:
-            family = self._families.counters[name]
-            found = self._counters[name, *labels] = family.labels(*self._common, *labels)
-        return found
-
-    def _histogram(self, name: str, *labels: str) -> Histogram:
-        found = self._histograms.get((name, *labels))
-        if found is None:
-            family = self._families.histograms[name]
-            found = self._histograms[name, *labels] = family.labels(*self._common, *labels)
-        return found
-
     def _begin_at_zero(self) -> None:
         """Or the first of its kind would be no increase."""
         for by in {*_ENTRANCES.values(), _ELSE}:
-            self._counter("purchases_completed_total", by)
+            self._counters["purchases_completed_total", by]
         for reason in ("payment_failed", "expired"):
-            self._counter("purchases_failed_total", reason)
+            self._counters["purchases_failed_total", reason]
         for outcome in WebhookOutcome:
-            self._counter("webhook_deliveries_total", outcome)
+            self._counters["webhook_deliveries_total", outcome]
         for failure in FulfillmentFailure:
-            self._counter("fulfillment_failures_total", failure)
+            self._counters["fulfillment_failures_total", failure]
         for trouble in DatabaseTrouble:
-            self._counter("database_failures_total", trouble)
+            self._counters["database_failures_total", trouble]
         for outcome_name in ("delivered", "failed"):
-            self._counter("outbox_deliveries_total", outcome_name)
+            self._counters["outbox_deliveries_total", outcome_name]
         for reason in (*_REASONS, _ELSE):
-            self._counter("grants_total", reason)
+            self._counters["grants_total", reason]
         for name in (
             *("checkouts_created_total", "purchases_flagged_total", "database_retries_total"),
             *("credits_given_total", "credits_taken_total"),
         ):
-            self._counter(name)
+            self._counters[name]
 
     # What the signals tell.
 
     @_never_raising
     def _created(self, sender: Flask, purchase: PurchaseSnapshot, **_: Any) -> None:
-        self._counter("checkouts_created_total").inc()
+        self._counters["checkouts_created_total"].inc()
 
     @_never_raising
     def _granted(
         self, sender: Flask, purchase: PurchaseSnapshot, grant: GrantSnapshot, **_: Any
     ) -> None:
         reason = grant.reason if grant.reason in _REASONS else _ELSE
-        self._counter("grants_total", reason).inc()
+        self._counters["grants_total", reason].inc()
         given = "credits_given_total" if grant.credits > 0 else "credits_taken_total"
-        self._counter(given).inc(abs(grant.credits))
+        self._counters[given].inc(abs(grant.credits))
         if grant.sequence == 1:
             self._completed(purchase, grant)
 
     def _completed(self, purchase: PurchaseSnapshot, grant: GrantSnapshot) -> None:
         by = (name for begin, name in _ENTRANCES.items() if grant.cause.startswith(begin))
-        self._counter("purchases_completed_total", next(by, _ELSE)).inc()
-        self._counter("purchase_amount_total", purchase.currency).inc(purchase.amount_paid or 0)
-        self._histogram("purchase_credits").observe(purchase.amount_credits)
+        self._counters["purchases_completed_total", next(by, _ELSE)].inc()
+        self._counters["purchase_amount_total", purchase.currency].inc(purchase.amount_paid or 0)
+        self._histograms["purchase_credits"].observe(purchase.amount_credits)
         seconds = (grant.created_at - purchase.created_at).total_seconds()
-        self._histogram("purchase_completion_seconds").observe(max(seconds, 0.0))
+        self._histograms["purchase_completion_seconds"].observe(max(seconds, 0.0))
 
     @_never_raising
     def _failed(self, sender: Flask, purchase: PurchaseSnapshot, **_: Any) -> None:
-        self._counter("purchases_failed_total", "payment_failed").inc()
+        self._counters["purchases_failed_total", "payment_failed"].inc()
 
     @_never_raising
     def _expired(self, sender: Flask, purchase: PurchaseSnapshot, **_: Any) -> None:
-        self._counter("purchases_failed_total", "expired").inc()
+        self._counters["purchases_failed_total", "expired"].inc()
 
     @_never_raising
     def _flagged(self, sender: Flask, **_: Any) -> None:
-        self._counter("purchases_flagged_total").inc()
+        self._counters["purchases_flagged_total"].inc()
 
     # What the floors measure.
 
@@ -170,9 +173,9 @@ class Counting(Measurements):
         if operation not in self._operations:
             self._operations.add(operation)
             for possible in StripeOutcome:
-                self._counter("stripe_calls_total", operation, possible)
-        self._counter("stripe_calls_total", operation, outcome).inc()
-        self._histogram("stripe_call_seconds", operation).observe(seconds)
+                self._counters["stripe_calls_total", operation, possible]
+        self._counters["stripe_calls_total", operation, outcome].inc()
+        self._histograms["stripe_call_seconds", operation].observe(seconds)
 
     @_never_raising
     def webhook_answered(
@@ -182,34 +185,34 @@ class Counting(Measurements):
         outcome: WebhookOutcome,
         seconds: float,
     ) -> None:
-        self._counter("webhook_deliveries_total", outcome).inc()
-        self._histogram("webhook_seconds").observe(seconds)
+        self._counters["webhook_deliveries_total", outcome].inc()
+        self._histograms["webhook_seconds"].observe(seconds)
         if event_type is not None:
-            self._counter("webhook_events_total", event_type, outcome).inc()
+            self._counters["webhook_events_total", event_type, outcome].inc()
         if created is not None and outcome is WebhookOutcome.HANDLED:
             lag = (dt.datetime.now(dt.UTC) - created).total_seconds()
-            self._histogram("webhook_lag_seconds").observe(max(lag, 0.0))
+            self._histograms["webhook_lag_seconds"].observe(max(lag, 0.0))
 
     @_never_raising
     def database_failed(self, trouble: DatabaseTrouble) -> None:
-        self._counter("database_failures_total", trouble).inc()
+        self._counters["database_failures_total", trouble].inc()
 
     @_never_raising
     def database_retried(self) -> None:
-        self._counter("database_retries_total").inc()
+        self._counters["database_retries_total"].inc()
 
     @_never_raising
     def fulfillment_failed(self, failure: FulfillmentFailure) -> None:
-        self._counter("fulfillment_failures_total", failure).inc()
+        self._counters["fulfillment_failures_total", failure].inc()
 
     @_never_raising
     def delivery_attempted(self, delivered: bool) -> None:
         outcome = "delivered" if delivered else "failed"
-        self._counter("outbox_deliveries_total", outcome).inc()
+        self._counters["outbox_deliveries_total", outcome].inc()
 
     @_never_raising
     def receivers_called(self, seconds: float) -> None:
-        self._histogram("receivers_seconds").observe(seconds)
+        self._histograms["receivers_seconds"].observe(seconds)
 
 
 _known: weakref.WeakKeyDictionary[Flask, Counting] = weakref.WeakKeyDictionary()

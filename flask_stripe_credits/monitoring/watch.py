@@ -87,7 +87,7 @@ class Watch(Generic[T]):
     def _asked(self, app: Flask) -> T:
         state = state_of(app)
         factory = state.db.session.session_factory
-        bind = bind_of_writes(factory.class_(**factory.kw), state.models)
+        bind = bind_of_writes(state, factory.class_(**factory.kw))
         if isinstance(bind, sa.Connection):
             # A test suite that wraps everything in one transaction: no other thread may use it.
             return self._ask(app, bind)

@@ -214,7 +214,7 @@ class StripeSandbox:
 
     def _has_one_connection(self) -> bool:
         with self._app.app_context():
-            bind = bind_of_writes(self._before.db.session(), self._before.models)
+            bind = bind_of_writes(self._before, self._before.db.session())
             return not hasattr(bind, "pool") or isinstance(bind.pool, StaticPool)
 
 

@@ -23,11 +23,12 @@ def exempt_from_host(blueprint: Blueprint, *unlimited: Callable[..., Any]) -> No
 
     @blueprint.url_value_preprocessor
     def exempt(endpoint: str | None, values: dict[str, Any] | None) -> None:
-        csrf = current_app.extensions.get("csrf")
+        extensions = current_app.extensions
+        csrf = extensions.get("csrf")
         if csrf is not None and csrf not in known:
             known.add(csrf)
             csrf.exempt(blueprint)
-        for limiter in current_app.extensions.get("limiter", ()):
+        for limiter in extensions.get("limiter", ()):
             if limiter not in known:
                 known.add(limiter)
                 for view in unlimited:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from flask import Response, json, request
+from flask import Response, request
 from marshmallow import Schema, ValidationError
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
@@ -15,10 +16,13 @@ from ..strict_json import MalformedJSON, parse_json
 from .body import read_body
 from .protection import refuse_cross_site
 
+# Not the host's JSON provider: what our numbers and texts look like is part of our format.
+encode_json = json.JSONEncoder(sort_keys=True).encode
+
 
 def json_answer(document: Any, status: int = 200) -> Response:
     """Build an answer."""
-    return Response(json.dumps(document) + "\n", status, content_type="application/json")
+    return Response(encode_json(document) + "\n", status, content_type="application/json")
 
 
 def json_request(settings: Settings, limit: int) -> dict[str, Any]:

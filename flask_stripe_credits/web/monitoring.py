@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hmac
 
-from flask import Response, json, request
+from flask import Response, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import NotFound, Unauthorized
 
 from ..errors import NotConfigured
 from ..monitoring.health import health_of
 from ..state import current_app_object, current_state
+from .json_exchange import json_answer
 
 _TOKEN = "STRIPE_CREDITS_METRICS_TOKEN"  # noqa: S105 - the name of a setting
 
@@ -19,12 +20,12 @@ def health() -> Response:
     """Whether this process can sell and grant credits: 200, else 503."""
     found = health_of(current_app_object())
     status = "ok" if found.ok else "unavailable"
-    return _json({"status": status, **found.checks}, 200 if found.ok else 503)
+    return json_answer({"status": status, **found.checks}, 200 if found.ok else 503)
 
 
 def health_live() -> Response:
     """That this process answers. Touches nothing that a restart wouldn't mend."""
-    return _json({"status": "ok"}, 200)
+    return json_answer({"status": "ok"}, 200)
 
 
 def metrics() -> Response:
@@ -45,7 +46,3 @@ def metrics() -> Response:
     if registry is None:
         raise NotConfigured("STRIPE_CREDITS_METRICS", "is off: nothing is counted")
     return Response(exposition(registry), content_type=CONTENT_TYPE)
-
-
-def _json(document: dict[str, str], status: int) -> Response:
-    return Response(json.dumps(document) + "\n", status, content_type="application/json")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, json
+from flask import Response
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -43,6 +43,7 @@ from ..errors import (
 from ..logs import Log
 from ..state import current_state
 from ..unit_of_work import database_trouble, kind_of_trouble, outage_error
+from .json_exchange import encode_json
 
 log: Log = Log(__name__)
 
@@ -136,7 +137,7 @@ def problem(
         body["errors"] = errors
     if stripe_request_id is not None:
         body["stripe_request_id"] = stripe_request_id
-    response = Response(json.dumps(body), status, content_type=CONTENT_TYPE)
+    response = Response(encode_json(body), status, content_type=CONTENT_TYPE)
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
     return response

@@ -16,8 +16,9 @@ LARGEST_EVENT = 512 * 1024
 
 def webhook() -> Response:
     """One delivery of Stripe's. Authenticated by its signature."""
-    state = current_state()
-    if request.content_encoding:
+    headers = request.headers
+    if headers.get("Content-Encoding"):
         raise UnsupportedMediaType("the body must not be encoded")
-    verdict = receive(state, read_body(LARGEST_EVENT), request.headers.get("Stripe-Signature"))
+    signature = headers.get("Stripe-Signature")
+    verdict = receive(current_state(), read_body(LARGEST_EVENT), signature)
     return json_answer({"received": True, "verdict": verdict})

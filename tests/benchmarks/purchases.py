@@ -57,7 +57,7 @@ def purchases(databases: Databases) -> list[Contestant]:
 
 
 def _ours(database_url: str) -> Contestant:
-    host = make_host(database_url, watched=False)
+    host = make_host(database_url, watched=False, SECRET_KEY=None)
     host.credits.user_id_loader(lambda: request.headers.get("X-User"))
     host.load_packages()
     host.app.extensions[EXTENSION_KEY] = host.state.replaced(http_client=Canned())

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, Counter, Histogram
 
 from flask_stripe_credits import GrantSnapshot
 from flask_stripe_credits.gateway import limits
 from flask_stripe_credits.measurements import Measurements
-from flask_stripe_credits.monitoring import counting
 from flask_stripe_credits.sandbox import Sandbox
 from flask_stripe_credits.signals import purchase_created
 from flask_stripe_credits.unit_of_work import database_trouble, kind_of_trouble
@@ -241,8 +240,8 @@ def test_counting_that_fails_is_not_in_the_way_of_money(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(counting.Counting, "_counter", full)
-    monkeypatch.setattr(counting.Counting, "_histogram", full)
+    monkeypatch.setattr(Counter, "inc", full)
+    monkeypatch.setattr(Histogram, "observe", full)
     assert metered.pay(metered.add_purchase()).status_code == 200
     assert metered.ledger() == [1000]
     assert "could not be counted" in caplog.text

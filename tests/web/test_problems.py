@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, abort
+from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException
 
 from flask_stripe_credits import errors
@@ -54,6 +55,24 @@ def spoil(app: Flask) -> None:
     @app.errorhandler(errors.StripeCreditsError)
     def worse(error: Exception) -> tuple[str, int]:
         return "<h1>Oh no!</h1>", 200
+
+
+class Shouting(DefaultJSONProvider):
+    """What JSON looks like to a host."""
+
+    def dumps(self, obj: Any, **_: Any) -> str:
+        return super().dumps(obj).upper()
+
+
+def test_the_hosts_json_provider_is_for_its_own_answers(small_shop: Host) -> None:
+    paths = [f"{PREFIX}/{name}" for name in ("packages", "history", "health", "nowhere", "webhook")]
+    before = [small_shop.client.get(path).data for path in paths]
+    small_shop.app.json = Shouting(small_shop.app)
+    assert [small_shop.client.get(path).data for path in paths] == before
+    assert small_shop.pay(small_shop.add_purchase()).json == {
+        "received": True,
+        "verdict": "handled",
+    }
 
 
 @pytest.mark.parametrize("spoiled", [False, True], ids=["plain", "with-own-pages"])
