@@ -37,7 +37,7 @@ def test_equal_engines_compile_a_statement_once(monkeypatch: pytest.MonkeyPatch)
     "option",
     [
         {"json_deserializer": lambda text: text},
-        {"paramstyle": "numeric"},
+        {"paramstyle": "named"},
         {"label_length": 9},
     ],
     ids=lambda option: next(iter(option)),

@@ -180,5 +180,5 @@ def test_F23_the_address_is_the_path_that_the_api_is_mounted_at(new_shop: NewSho
 def test_nothing_of_the_settings_is_shown(small_shop: Host) -> None:
     text = small_shop.client.get(f"{PREFIX}/openapi.json").text
     settings = small_shop.state.settings
-    assert settings.require_secret_key().last4 not in text
+    assert settings.require_secret_key().reveal() not in text
     assert small_shop.webhook_secret not in text
