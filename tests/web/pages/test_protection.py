@@ -177,7 +177,7 @@ class TestHeaders:
         bought = small_pages.add_purchase()
         client = small_pages.client
         answers = [
-            client.get(PAGES + path)
+            client.get(PAGES + path, buffered=True)
             for path in ("", "/history", "/history.csv", f"/purchases/{bought['id']}", "/x", "/buy")
         ]
         answers += [client.post(f"{PAGES}/buy"), client.get(f"{PAGES}/purchases/x")]
