@@ -290,7 +290,8 @@ def _welcome(demo: Demo) -> str:
     return f"""
   Example app   {demo.app_url}
   Sandbox       {demo.sandbox_url}   a stand-in for Stripe: no real money
-  Dashboard     {demo.sandbox_url}/dashboard   refund, dispute, send webhooks again
+  Its dashboard {demo.sandbox_url}/dashboard   refund, dispute, send webhooks again
+  Operators     {demo.app_url}/admin/credits/dashboard   the money, for admin
   Logs          {demo.data}/app.log and sandbox.log
 
   Log in as

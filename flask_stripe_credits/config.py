@@ -122,7 +122,7 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.env
     :raises ConfigurationError: for contradictions that nothing later can mend; names the key.
     """
     source = SettingSource(config, environ)
-    _check_names(config)
+    _check_names({**environ, **config})
     problems: dict[str, str] = {}
     secret_key, livemode = _read_secret_key(source, problems)
     _check_publishable_key(source, livemode)
@@ -164,6 +164,8 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.env
 
 
 _PREFIX = "STRIPE_CREDITS_"
+# An S is easily forgotten.
+_LOOKS_LIKE_OURS = "STRIPE_CREDIT"
 _NAMES = frozenset(
     _PREFIX + name
     for name in (
@@ -195,16 +197,22 @@ _NAMES = frozenset(
 
 def unknown_settings(config: Mapping[str, Any]) -> dict[str, str | None]:
     """Return the names that look like settings of ours and aren't, with the nearest that is."""
-    unknown = [
-        key
+    return {
+        key: _nearest(key)
         for key in config
-        if isinstance(key, str) and key.startswith(_PREFIX) and key not in _NAMES
-    ]
-    return {key: next(iter(difflib.get_close_matches(key, _NAMES, n=1)), None) for key in unknown}
+        if isinstance(key, str) and key.startswith(_LOOKS_LIKE_OURS) and key not in _NAMES
+    }
 
 
-def _check_names(config: Mapping[str, Any]) -> None:
-    for key, near in unknown_settings(config).items():
+def _nearest(key: str) -> str | None:
+    """Without what all of them have in common, which would make every name look near."""
+    rest = key.removeprefix(_LOOKS_LIKE_OURS).removeprefix("S").removeprefix("_")
+    ours = [name.removeprefix(_PREFIX) for name in _NAMES]
+    return next((_PREFIX + found for found in difflib.get_close_matches(rest, ours, n=1)), None)
+
+
+def _check_names(names: Mapping[str, Any]) -> None:
+    for key, near in unknown_settings(names).items():
         hint = f"; did you mean {near}?" if near else ""
         log.warning(
             "setting_unknown",
@@ -218,25 +226,24 @@ def _read_secret_key(
     source: SettingSource, problems: dict[str, str]
 ) -> tuple[Secret | None, bool | None]:
     usable: dict[str, str] = {}
-    problem = "isn't set"
+    found: list[str] = []
     for key in (SECRET_KEY, API_KEY):
         name, values, unreadable = source.secrets(key)
-        if unreadable:
-            problem = unreadable
+        trouble = unreadable
+        if len(values) > 1:
+            trouble = "holds more than one key"
         elif values:
-            trouble = (
-                "holds more than one key" if len(values) > 1 else fault_of_secret_key(values[0])
-            )
-            if trouble is None:
-                usable[name] = values[0]
-            else:
-                problem = trouble
+            trouble = fault_of_secret_key(values[0])
+        if trouble is not None:
+            found.append(trouble if name == SECRET_KEY else f"isn't set, and {name} {trouble}")
+        elif values:
+            usable[name] = values[0]
     if len(set(usable.values())) > 1:
         raise ConfigurationError(
             f"{SECRET_KEY} and {API_KEY} hold different keys; set only {SECRET_KEY}"
         )
     if not usable:
-        problems[SECRET_KEY] = problem
+        problems[SECRET_KEY] = found[0] if found else "isn't set"
         return None, None
     value = next(iter(usable.values()))
     return Secret(value), livemode_of(value)
@@ -272,8 +279,8 @@ def _read_webhook_secrets(source: SettingSource, problems: dict[str, str]) -> tu
             else "isn't set"
         )
         problems[name] = problem
-        if not usable:
-            problems[WEBHOOK_SECRET] = problem
+        if not usable and name != WEBHOOK_SECRET:
+            problems[WEBHOOK_SECRET] = f"isn't set, and {name} {problem}"
     return usable
 
 

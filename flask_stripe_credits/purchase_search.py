@@ -40,6 +40,7 @@ COLUMNS = (
 )
 LONGEST_TEXT = 255
 
+_IN_SQLITE = re.compile(r"[0-9a-f]{32}\Z")
 _OF_A_CHECKOUT = re.compile(r"(cs_(test|live)_[A-Za-z0-9]+|pi_[A-Za-z0-9_]{8,})\Z")
 
 
@@ -125,7 +126,7 @@ def find_purchase(connection: sa.Connection, models: Models, reference: str) -> 
     :param reference: the id of a purchase, of one of its grants or requests for a refund, or
         Stripe's of its checkout session, payment intent, refund, dispute or of an event.
     """
-    purchase_id = parse_uuid(reference.lower())
+    purchase_id = _our_id(reference.lower())
     if purchase_id is not None:
         lookups = _by_our_ids(models, purchase_id)
     elif is_stripe_id(reference):
@@ -133,6 +134,11 @@ def find_purchase(connection: sa.Connection, models: Models, reference: str) -> 
     else:
         return None
     return cast(uuid.UUID | None, connection.scalar(sa.union_all(*lookups)))
+
+
+def _our_id(reference: str) -> uuid.UUID | None:
+    """An id of ours, also as it stands in a file of SQLite's: without dashes."""
+    return uuid.UUID(reference) if _IN_SQLITE.match(reference) else parse_uuid(reference)
 
 
 def _conditions(c: Any, wanted: PurchaseFilter) -> Iterator[sa.ColumnElement[bool]]:

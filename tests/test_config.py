@@ -380,13 +380,31 @@ def test_E11_no_tolerance_means_the_default_never_none(value: Any) -> None:
     assert settings.webhook_tolerance_seconds == 300
 
 
+@pytest.mark.parametrize("place", ["config", "environ"])
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("STRIPE_CREDITS_ALLOW_FREEE", "STRIPE_CREDITS_ALLOW_FREE"),
+        ("STRIPE_CREDIT_BASE_URL", "STRIPE_CREDITS_BASE_URL"),
+        ("STRIPE_CREDITS_COLOR", None),
+    ],
+)
 def test_a_name_that_is_no_setting_is_warned_of_with_the_nearest_that_is(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, place: str, name: str, near: str | None
 ) -> None:
-    read({"STRIPE_CREDITS_ALLOW_FREEE": True, "STRIPE_CREDITS_ALLOW_FREE": True})
+    read_settings(**{"config": {}, "environ": {}, place: {name: "1", "STRIPE_CREDITS_SITE": "x"}})
     (record,) = caplog.records
-    assert "STRIPE_CREDITS_ALLOW_FREEE is not a setting" in record.message
-    assert record.message.endswith("did you mean STRIPE_CREDITS_ALLOW_FREE?")
+    hint = f"; did you mean {near}?" if near else ""
+    told = f"{name} is not a setting of this version and is ignored"
+    assert record.message == told + hint
+
+
+def test_what_is_wrong_with_an_alias_is_told_by_its_name() -> None:
+    problems = read(STRIPE_API_KEY="sk_test_xxx", STRIPE_WEBHOOK_SECRET="whsec_x").problems
+    assert problems["STRIPE_SECRET_KEY"] == "isn't set, and STRIPE_API_KEY is a placeholder"
+    assert problems[CREDITS].startswith("isn't set, and STRIPE_WEBHOOK_SECRET holds a value that")
+    both = read(STRIPE_SECRET_KEY="pk_test_1", STRIPE_API_KEY="sk_test_xxx").problems
+    assert both["STRIPE_SECRET_KEY"].startswith("isn't a secret API key")
 
 
 @pytest.mark.parametrize(

@@ -192,3 +192,9 @@ def test_what_names_no_purchase_finds_none(host: Host) -> None:
     assert [event["verdict"] for event in host.rows(host.state.models.WebhookEvent)] == ["orphan"]
     for reference in (lost["id"], str(uuid.uuid4()), "cs_nothing", "", "alice", "\0", "é", "%"):
         assert find(host, reference) is None
+
+
+def test_an_id_as_it_stands_in_a_file_of_sqlites_is_one(host: Host) -> None:
+    id = host.add_purchase()["id"]
+    assert find(host, id.hex) == find(host, id.hex.upper()) == find(host, str(id)) == id
+    assert find(host, uuid.uuid4().hex) is None

@@ -88,8 +88,8 @@ def setup_command(
             if env_path is not None:
                 told = f"webhook create --write-env {env_path}{flag}"
                 run.step(told, create_command, url=url, env_path=env_path, **who)
-        is_new = _content(env_path) != before
-        left = _what_is_left(state, _NOT_YET | (_SECRET_IS_NEW if is_new else set()))
+        new = env_path if _content(env_path) != before else None
+        left = _what_is_left(state, new)
     except StripeCreditsError as error:
         raise click.ClickException(str(error)) from None
     if run.refused:
@@ -165,8 +165,12 @@ def _content(path: Path | None) -> bytes | None:
         return None
 
 
-def _what_is_left(state: AppState, not_yet: set[str]) -> bool:
-    """Show what the doctor finds wrong; return whether there is an error among it."""
+def _what_is_left(state: AppState, new: Path | None) -> bool:
+    """Show what the doctor finds wrong; return whether there is an error among it.
+
+    :param new: the file into which a secret was written just now.
+    """
+    not_yet = _NOT_YET | (_SECRET_IS_NEW if new else set())
     checks = [check for check in CHECKS if check.id not in not_yet]
     click.echo("$ flask credits doctor")
     worst = set()
@@ -177,5 +181,6 @@ def _what_is_left(state: AppState, not_yet: set[str]) -> bool:
                 worst.add(line.finding.level)
                 click.echo(as_text(line))
     if not worst:
-        click.echo("nothing is wrong")
+        once = f" once the app is started with what is in {new}" if new else ""
+        click.echo(f"nothing is wrong{once}")
     return Level.ERROR in worst

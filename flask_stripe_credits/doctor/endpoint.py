@@ -12,6 +12,7 @@ from ..stripe_objects import WebhookEndpoint
 from ..webhook_endpoints import Kind, compare, ours, secret_of, wanted_endpoint
 from ..webhooks.handlers import HANDLERS
 from ..webhooks.probe import probe
+from .dot_env import how_to_set
 from .findings import Finding, error, ok, skipped, warning
 from .patient import Patient
 
@@ -30,7 +31,8 @@ def at_stripe(patient: Patient) -> Iterator[Finding]:
     if settings.api_base is None and urlsplit(url).hostname in LOOPBACK_HOSTS:
         yield warning(
             f"Stripe can't reach {url}",
-            f"forward events to this machine: `stripe listen --forward-to {url}`",
+            f"forward events to this machine: `stripe listen --forward-to {url}`, whose secret "
+            f"for {WEBHOOK_SECRET} `stripe listen --print-secret` tells",
         )
         return
     try:
@@ -78,7 +80,9 @@ def _secrets(patient: Patient, found: list[WebhookEndpoint]) -> Iterator[Finding
     newest, *older = found
     if _is_known(patient, newest) is False:
         told = f"the secret of {newest.id} isn't in {WEBHOOK_SECRET}"
-        use = f"put the one that was handed over into {WEBHOOK_SECRET}, and restart the app"
+        use = how_to_set(WEBHOOK_SECRET) or (
+            f"put the one that was handed over into {WEBHOOK_SECRET}, and restart the app"
+        )
         lost = patient.command("webhook rotate --write-env .env" + (" --again" if older else ""))
         if older:
             yield error(f"{told}: a rotation was begun", f"{use}; if it is lost: `{lost}`")

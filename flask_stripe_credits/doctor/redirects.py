@@ -74,7 +74,9 @@ def _defaults(settings: Settings) -> Iterator[Finding]:
         try:
             resolve_redirect(field, None, default, settings)
         except RedirectNotAllowed as refused:
+            own_page = settings.pages is not None and default.startswith(f"{settings.pages}/")
+            setting = f"STRIPE_CREDITS_{field.upper()}"
             yield error(
-                f"STRIPE_CREDITS_{field.upper()}: {refused}",
+                f"{f'the pages at {settings.pages}' if own_page else setting}: {refused}",
                 "every purchase that names no address of its own is answered with 422",
             )

@@ -15,6 +15,7 @@ from ..config import (
     unknown_settings,
 )
 from ..errors import ConfigurationError
+from .dot_env import how_to_set
 from .findings import Finding, error, ok, warning
 from .patient import Patient
 
@@ -28,7 +29,8 @@ def secret_key(patient: Patient) -> Iterator[Finding]:
     if key is None:
         yield error(
             f"{SECRET_KEY} {settings.problems[SECRET_KEY]}",
-            f"set {SECRET_KEY} to the secret key from https://dashboard.stripe.com/apikeys, "
+            how_to_set(SECRET_KEY)
+            or f"set {SECRET_KEY} to the secret key from https://dashboard.stripe.com/apikeys, "
             f"{_RESTART}. Without an account: `flask credits dev`",
         )
         return
@@ -65,8 +67,9 @@ def webhook_secret(patient: Patient) -> Iterator[Finding]:
     if not secrets:
         yield error(
             f"{WEBHOOK_SECRET} {problems[WEBHOOK_SECRET]}",
-            f"set {WEBHOOK_SECRET} to the signing secret of the endpoint (see webhook_endpoint), "
-            f"{_RESTART}",
+            how_to_set(WEBHOOK_SECRET)
+            or f"set {WEBHOOK_SECRET} to the signing secret of the endpoint (see "
+            f"webhook_endpoint), {_RESTART}",
         )
         return
     for name, text in problems.items():
@@ -85,7 +88,7 @@ def setting_names(patient: Patient) -> Iterator[Finding]:
         hint = f"did you mean {near}?" if near else "see the list of settings in the documentation"
         yield warning(f"{name} is not a setting of this version and is ignored", hint)
     if not unknown:
-        yield ok("every STRIPE_CREDITS_… name is one of ours")
+        yield ok("every STRIPE_CREDITS_… name is one that is read")
 
 
 def settings_in_use(patient: Patient) -> Iterator[Finding]:

@@ -25,6 +25,14 @@ def json_answer(document: Any, status: int = 200) -> Response:
     return Response(encode_json(document) + "\n", status, content_type="application/json")
 
 
+class NotJSON(BadRequest):
+    """The body can't be read."""
+
+    ours = True
+    problem_code = "bad_request"
+    description: str = "The body is not JSON."
+
+
 def json_request(settings: Settings, limit: int) -> dict[str, Any]:
     """Return the object in the body of a request that acts on a cookie.
 
@@ -32,7 +40,7 @@ def json_request(settings: Settings, limit: int) -> dict[str, Any]:
     :raises werkzeug.exceptions.UnsupportedMediaType: it isn't said to be JSON.
     :raises .protection.CrossSite: a page of another site made it.
     :raises PayloadTooLarge: it is longer than ``limit``.
-    :raises werkzeug.exceptions.BadRequest: it isn't JSON.
+    :raises NotJSON: it isn't.
     :raises marshmallow.ValidationError: it is no object.
     """
     if request.mimetype != "application/json":
@@ -41,7 +49,7 @@ def json_request(settings: Settings, limit: int) -> dict[str, Any]:
     try:
         document = parse_json(read_body(limit))
     except MalformedJSON:
-        raise BadRequest("the body is not JSON") from None
+        raise NotJSON from None
     if not isinstance(document, dict):
         raise ValidationError({"_schema": ["Must be a JSON object."]})
     return document

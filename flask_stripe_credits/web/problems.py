@@ -64,8 +64,8 @@ class Answer:
 # The first class that matches wins: leaves before their parents. Without a detail of its own the
 # text of the exception is shown, which is ours.
 ANSWERS: dict[type[StripeCreditsError], Answer] = {
-    NoSuchPackage: Answer(404, "package_not_found", "There is no such package."),
-    PackageNotFound: Answer(404, "package_not_found", "There is no such package for sale."),
+    NoSuchPackage: Answer(404, "package_not_found", "There is no package {!r}."),
+    PackageNotFound: Answer(404, "package_not_found", "There is no package {!r} for sale."),
     PackageExists: Answer(409, "package_exists", "Another package has this code already."),
     InvalidPackage: Answer(422, "validation_failed", "The package is not valid: see {}."),
     RedirectNotAllowed: Answer(422, "redirect_not_allowed", ""),
@@ -164,6 +164,8 @@ def our_error(error: StripeCreditsError) -> Response:
     retry_after = getattr(error, "retry_after_seconds", None) or answer.retry_after
     if isinstance(error, (RedirectNotAllowed, InvalidFilter)):
         return problem(422, answer.code, str(error), errors={error.field: [str(error)]})
+    if isinstance(error, PackageNotFound):
+        return problem(answer.status, answer.code, answer.detail.format(error.package_code))
     if isinstance(error, InvalidPackage):
         detail = answer.detail.format(", ".join(sorted(error.problems)))
         errors = {field: [text] for field, text in error.problems.items()}
@@ -218,5 +220,6 @@ DETAILS = {
     404: "There is nothing here.",
     405: "This method is not allowed here.",
     413: "The request is too large.",
+    415: "Send JSON with `Content-Type: application/json`, and no `Content-Encoding`.",
     500: "Something went wrong on this server.",
 }

@@ -114,6 +114,7 @@ def test_packages_of_a_file_and_the_webhook_in_one_go(
     assert endpoint["url"] == f"{SHOP}{PREFIX}/webhook"
     (secret,) = EnvFile(env).secrets
     assert secret.reveal() not in done.output
+    assert f"nothing is wrong once the app is started with what is in {env}\n" in done.stdout
     # One that doesn't read it is told so.
     unread = set_up(host, *options)
     assert (unread.exit_code, "nothing is wrong" in unread.stdout) == (2, False)

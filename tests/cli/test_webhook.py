@@ -46,6 +46,7 @@ def test_create_writes_the_secret_into_a_file_of_its_owners(operator: Operator) 
     assert operator.file.stat().st_mode & 0o777 == 0o600
     assert secret not in result.stderr
     assert "readable by its owner only" in result.stderr
+    assert f". {operator.file}; set +a`" in result.stderr
 
 
 def test_a_second_create_finds_the_first(operator: Operator) -> None:

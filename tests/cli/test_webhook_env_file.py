@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
+from flask_stripe_credits.cli.webhook import env_file
 from flask_stripe_credits.cli.webhook.env_file import EnvFile
 from flask_stripe_credits.config import read_settings
 from flask_stripe_credits.credentials import Secret
@@ -26,6 +27,29 @@ def write(path: Path, *secrets: str) -> None:
 
 def held(path: Path) -> list[str]:
     return [secret.reveal() for secret in EnvFile(path).secrets]
+
+
+@pytest.mark.parametrize(
+    ("name", "installed", "told"),
+    [
+        (".env", True, None),
+        (".env", False, "`set -a; . ./.env; set +a`"),
+        ("settings.env", True, "`set -a; . ./settings.env; set +a`"),
+        ("etc/my app.env", False, "`set -a; . 'etc/my app.env'; set +a`"),
+    ],
+)
+def test_how_an_app_comes_to_read_it_is_told(
+    name: str,
+    installed: bool,
+    told: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "etc").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(env_file, "find_spec", {"dotenv": installed or None}.get)
+    told_all = EnvFile(Path(name)).how_to_start_with_it
+    assert (told_all == "") if told is None else (told in told_all)
 
 
 def test_a_new_file_is_its_owners_alone(path: Path) -> None:

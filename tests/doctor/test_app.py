@@ -89,6 +89,11 @@ def test_the_pages_need_a_secret_key(sqlite_url: str) -> None:
             "STRIPE_CREDITS_SUCCESS_URL: success_url must be a path or an address whose origin",
         ),
         ({"SITE": "shop", "CANCEL_URL": "/no"}, [Level.WARNING, Level.ERROR], ""),
+        (
+            {"SITE": "shop", "PAGES": "/credits", "ALLOWED_REDIRECT_ORIGINS": "https://shop.test"},
+            [Level.WARNING, Level.ERROR, Level.ERROR],
+            "the pages at /credits: success_url is a path, which needs STRIPE_CREDITS_BASE_URL",
+        ),
     ],
 )
 def test_return_addresses(
@@ -98,7 +103,7 @@ def test_return_addresses(
     settings: Any = {f"STRIPE_CREDITS_{name}": value for name, value in urls.items()}
     found = examined(make_host(sqlite_url, tables=False, **settings), "redirects")["redirects"]
     assert [line.level for line in found] == levels
-    assert told in found[0].found
+    assert told in "\n".join(line.found for line in found)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -114,6 +115,20 @@ def test_the_publishable_key(sqlite_url: str, value: Any, trouble: str | None) -
         assert found.level is Level.OK
     else:
         assert (found.level, found.found) == (Level.ERROR, f"STRIPE_PUBLISHABLE_KEY {trouble}")
+
+
+@pytest.mark.parametrize("name", ["STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET_CREDITS"])
+def test_a_file_that_the_app_was_not_started_with_is_told(
+    sqlite_url: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    check = {"STRIPE_SECRET_KEY": "secret_key"}.get(name, "webhook_secret")
+    host = make_host(sqlite_url, tables=False, **{name: None})
+    assert f"set {name} to" in only(host, check).advice
+    (tmp_path / ".env").write_text(f"A=1\nexport {name}=x\n")
+    assert only(host, check).advice.startswith(f"{name} is in .env, which this process wasn't")
+    monkeypatch.setenv(name, "x")
+    assert f"set {name} to" in only(host, check).advice
 
 
 def test_names_that_nobody_reads(sqlite_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,7 +155,8 @@ def test_F12_an_unknown_package_and_one_not_for_sale_are_answered_alike(shop: Ho
         )
     unknown, inactive = buy(shop, "no-such"), buy(shop, "pro")
     assert problem(unknown) == problem(inactive) == (404, "package_not_found")
-    assert (unknown.data, unknown.headers) == (inactive.data, inactive.headers)
+    assert unknown.data.replace(b"no-such", b"pro") == inactive.data
+    assert {**unknown.headers} == {**inactive.headers, "Content-Length": str(len(unknown.data))}
     assert nothing_is_written(shop)
 
 
@@ -239,6 +240,14 @@ def test_F05_only_json_is_taken(small_shop: Host) -> None:
             URL, data=b'{"package_code": "starter"}', content_type=content_type
         )
         assert problem(answer) == (415, "unsupported_media_type")
+        assert "application/json" in answer.json["detail"]
+    assert nothing_is_written(small_shop)
+
+
+def test_a_body_that_isnt_json_is_told_so(small_shop: Host) -> None:
+    answer = small_shop.client.post(URL, data="{package_code}", content_type="application/json")
+    assert problem(answer) == (400, "bad_request")
+    assert answer.json["detail"] == "The body is not JSON."
     assert nothing_is_written(small_shop)
 
 

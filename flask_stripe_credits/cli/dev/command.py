@@ -148,6 +148,7 @@ def _welcome(settings: Settings, port: int, sandbox: Sandbox) -> str:
   Shop     {shop}
   Sandbox  {sandbox.url}/dashboard   stands in for Stripe: refund, dispute, resend
   Card     4242 4242 4242 4242, any date in the future, any CVC; no real money
+  Keys     made up, and known to the app alone: commands in another terminal lack them
 
   Ctrl-C stops all. What was bought is kept.
 """

@@ -25,7 +25,7 @@ from ...webhook_endpoints import (
 )
 from ..actor import acting
 from .env_file import EnvFile
-from .handing_over import env_file, hand_over, mark, write_env_option
+from .handing_over import env_file, hand_over, mark, restart, write_env_option
 from .target import aimed, changing, say, secret_state, told_plainly
 
 _NOTHING_HANDED_OVER = 1
@@ -81,7 +81,7 @@ def _make(state: AppState, wanted: Wanted, file: EnvFile | None, actor: str) -> 
     say_unless_audited(state, "created", endpoint, actor)
     if file is None:
         say(f"The secret is on stdout, once: put it into {WEBHOOK_SECRET}.")
-    say("Restart the app so that it reads the secret; then run `flask credits webhook test`.")
+    say(f"{restart(file)} the secret; then run `flask credits webhook test`.")
     if not as_asked:
         raise SystemExit(_NOTHING_HANDED_OVER)
 

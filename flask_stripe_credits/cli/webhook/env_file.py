@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import stat
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -38,6 +40,18 @@ class EnvFile:
                 f"{path} sets {WEBHOOK_SECRET}_FILE, and only one of both may be set: write the "
                 "secret into the file that it names (leave --write-env out; it goes to stdout)"
             )
+
+    @property
+    def how_to_start_with_it(self) -> str:
+        """How an app comes to have what is in it; empty where Flask reads it by itself."""
+        if self.path.name == ".env" and find_spec("dotenv") is not None:
+            return ""
+        name = shlex.quote(str(self._shown))
+        sourced = name if "/" in name else f"./{name}"
+        return (
+            f" with what is in {self._shown}, in a shell with `set -a; . {sourced}; set +a` "
+            "(Flask reads a .env by itself where python-dotenv is installed)"
+        )
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

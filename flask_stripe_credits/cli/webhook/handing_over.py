@@ -59,6 +59,11 @@ def hand_over(secret: Secret, file: EnvFile | None, others: Sequence[Secret] = (
     return True
 
 
+def restart(file: EnvFile | None) -> str:
+    """Tell how the app comes to read what was handed over."""
+    return f"Restart the app{file.how_to_start_with_it if file else ''}, so that it reads"
+
+
 def mark(state: AppState, endpoint: WebhookEndpoint, secret: Secret) -> None:
     """Note at Stripe that the secret was handed over; say if that can't be."""
     try:

@@ -28,7 +28,7 @@ from ...webhooks.probe import probe
 from ..actor import acting
 from .create import say_unless_audited
 from .env_file import EnvFile
-from .handing_over import env_file, hand_over, mark, write_env_option
+from .handing_over import env_file, hand_over, mark, restart, write_env_option
 from .target import aimed, changing, say, told_plainly
 
 _NOT_AS_ASKED = 1
@@ -113,7 +113,7 @@ def _begin(
         say(
             f"The new secret is on stdout, once. Put NEW,OLD into {WEBHOOK_SECRET}: both are valid."
         )
-    say("Restart the app so that it reads them; then run `flask credits webhook rotate --finish`.")
+    say(f"{restart(file)} them; then run `flask credits webhook rotate --finish`.")
     say(f"Until then the old endpoint {old.id} and its secret stay valid, and events come twice.")
     if not as_asked:
         raise SystemExit(_NOT_AS_ASKED)
