@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -17,7 +17,7 @@ from .body import read_body
 from .protection import refuse_cross_site
 
 # Not the host's JSON provider: what our numbers and texts look like is part of our format.
-encode_json = json.JSONEncoder(sort_keys=True).encode
+encode_json: Callable[[Any], str] = json.JSONEncoder(sort_keys=True).encode
 
 
 def json_answer(document: Any, status: int = 200) -> Response:
