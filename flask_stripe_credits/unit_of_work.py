@@ -280,8 +280,9 @@ class UnitOfWork:
                 raise ReceiverFailed(_SPOILED)
             session.commit()
         finally:
-            session.joined_connection = None
+            session.is_ending = True
             Session.close(session)
+            session.is_ending = False
             if registry.has() and registry() is not session:
                 registry().close()
             registry.clear()
@@ -308,6 +309,7 @@ def _build_joined_session_class(base: type[Session]) -> type[Session]:
     class JoinedSession(base):  # type: ignore[valid-type, misc]
         joined_connection: sa.Connection | None = None
         spoiled = False
+        is_ending = False
 
         def get_bind(self, *args: Any, **kwargs: Any) -> sa.Engine | sa.Connection:
             if self.spoiled and self.joined_connection is not None:
@@ -340,7 +342,7 @@ def _build_joined_session_class(base: type[Session]) -> type[Session]:
             super().invalidate()
 
         def expunge_all(self) -> None:
-            if self.joined_connection is not None:
+            if not self.is_ending:
                 # What isn't flushed is lost, be it another receiver's.
                 self.spoiled = self.spoiled or bool(self.new or self.dirty or self.deleted)
             super().expunge_all()

@@ -729,3 +729,17 @@ def test_an_app_can_be_collected_though_it_has_receivers(
     make_host(new_database("sqlite"))
     gc.collect()
     assert (len(purchase_reversed.receivers), len(purchase_restored.receivers)) == before
+
+
+def test_C17_a_session_that_a_receiver_keeps_begins_no_transaction_of_its_own(
+    host: Host,
+) -> None:
+    """It belongs to our transaction, and what came later would be written by nobody's."""
+    kept: list[Session] = []
+    host.credits.on_grant(lambda grant, session: kept.append(session))
+    assert host.pay(host.add_purchase()).status_code == 200
+    (session,) = kept
+    session.add(host.LedgerEntry(id="late", user_id="alice", credits=1))
+    with host.app.app_context(), pytest.raises(sa.exc.ResourceClosedError):
+        session.commit()
+    host.assert_exact()
