@@ -80,7 +80,7 @@ def _secrets(patient: Patient, found: list[WebhookEndpoint]) -> Iterator[Finding
     newest, *older = found
     if _is_known(patient, newest) is False:
         told = f"the secret of {newest.id} isn't in {WEBHOOK_SECRET}"
-        use = how_to_set(WEBHOOK_SECRET) or (
+        use = how_to_set(patient, WEBHOOK_SECRET) or (
             f"put the one that was handed over into {WEBHOOK_SECRET}, and restart the app"
         )
         lost = patient.command("webhook rotate --write-env .env" + (" --again" if older else ""))

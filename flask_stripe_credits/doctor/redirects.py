@@ -74,9 +74,10 @@ def _defaults(settings: Settings) -> Iterator[Finding]:
         try:
             resolve_redirect(field, None, default, settings)
         except RedirectNotAllowed as refused:
-            own_page = settings.pages is not None and default.startswith(f"{settings.pages}/")
-            setting = f"STRIPE_CREDITS_{field.upper()}"
+            asked_by = f"STRIPE_CREDITS_{field.upper()}"
+            if settings.pages is not None and default.startswith(f"{settings.pages}/"):
+                asked_by = f"the pages at {settings.pages}"
             yield error(
-                f"{f'the pages at {settings.pages}' if own_page else setting}: {refused}",
+                f"{asked_by}: {refused}",
                 "every purchase that names no address of its own is answered with 422",
             )

@@ -29,7 +29,7 @@ def secret_key(patient: Patient) -> Iterator[Finding]:
     if key is None:
         yield error(
             f"{SECRET_KEY} {settings.problems[SECRET_KEY]}",
-            how_to_set(SECRET_KEY)
+            how_to_set(patient, SECRET_KEY)
             or f"set {SECRET_KEY} to the secret key from https://dashboard.stripe.com/apikeys, "
             f"{_RESTART}. Without an account: `flask credits dev`",
         )
@@ -67,7 +67,7 @@ def webhook_secret(patient: Patient) -> Iterator[Finding]:
     if not secrets:
         yield error(
             f"{WEBHOOK_SECRET} {problems[WEBHOOK_SECRET]}",
-            how_to_set(WEBHOOK_SECRET)
+            how_to_set(patient, WEBHOOK_SECRET)
             or f"set {WEBHOOK_SECRET} to the signing secret of the endpoint (see "
             f"webhook_endpoint), {_RESTART}",
         )

@@ -127,7 +127,14 @@ def test_a_file_that_the_app_was_not_started_with_is_told(
     assert f"set {name} to" in only(host, check).advice
     (tmp_path / ".env").write_text(f"A=1\nexport {name}=x\n")
     assert only(host, check).advice.startswith(f"{name} is in .env, which this process wasn't")
+    # What app.config or the environment holds goes before it, and an empty line is none.
     monkeypatch.setenv(name, "x")
+    assert f"set {name} to" in only(host, check).advice
+    monkeypatch.delenv(name)
+    host.app.config[name] = "x"
+    assert f"set {name} to" in only(host, check).advice
+    host.app.config[name] = None
+    (tmp_path / ".env").write_text(f"{name}=\n")
     assert f"set {name} to" in only(host, check).advice
 
 

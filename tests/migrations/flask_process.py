@@ -56,6 +56,7 @@ class FlaskProcess:
 
     def run(self, *arguments: str) -> int:
         if self.python != sys.executable:
+            # How another environment starts is part of what is tested with it.
             return self.run_python("-m", "flask", *arguments)
         server, output = _fork_server(), self.folder / "output.txt"
         asked = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shlex
 import stat
 import tempfile
 from collections.abc import Sequence
@@ -16,8 +15,9 @@ import click
 
 from ...config import WEBHOOK_SECRET, usable_webhook_secrets
 from ...credentials import Secret
+from ...env_files import assignment, sourcing
 
-_OURS = re.compile(rf"\s*(?:export\s+)?{WEBHOOK_SECRET}\s*=(?P<value>.*)", re.DOTALL)
+_OURS = assignment(WEBHOOK_SECRET)
 _AS_FILE = re.compile(rf"\s*(?:export\s+)?{WEBHOOK_SECRET}_FILE\s*=\s*[^\s#]")
 _PLAIN = re.compile(r"[A-Za-z0-9_,+/=.-]*\Z")
 _OWNER_ONLY = 0o600
@@ -46,10 +46,8 @@ class EnvFile:
         """How an app comes to have what is in it; empty where Flask reads it by itself."""
         if self.path.name == ".env" and find_spec("dotenv") is not None:
             return ""
-        name = shlex.quote(str(self._shown))
-        sourced = name if "/" in name else f"./{name}"
         return (
-            f" with what is in {self._shown}, in a shell with `set -a; . {sourced}; set +a` "
+            f" with what is in {self._shown}, in a shell with `{sourcing(self._shown)}` "
             "(Flask reads a .env by itself where python-dotenv is installed)"
         )
 
