@@ -41,7 +41,7 @@ def test_who_has_bought_nothing_is_told_where_to_begin(pages: Host) -> None:
     page = buyer_of(pages).get("/history")
     assert "You haven&#39;t bought anything yet" in page
     assert "<table" not in page
-    assert "CSV" not in page
+    assert "history.csv" not in page
     assert exported(pages) == []
 
 

@@ -65,7 +65,8 @@ def test_german_readers_get_german_pages(late: bool) -> None:
     assert '<html lang="de">' in page
     for expected in ("Credits kaufen", "1.000", "45,00\xa0$", "10\xa0% sparen", "9,00\xa0$ je"):
         assert expected in page
-    assert "Buy" not in page
+    # As a word: three letters may be in a random token.
+    assert not re.search(r"\bBuy\b", page)
     bought = host.add_purchase(status="completed", amount_paid=1_000, created_at=SUMMER)
     page = host.client.get(f"{PAGES}/history").text
     assert "02.07.2026, 00:30 MESZ" in page
