@@ -4,7 +4,7 @@ import contextlib
 import gc
 import logging
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -682,6 +682,89 @@ def test_C19_a_factory_that_runs_twice_doesnt_grant_twice(
     factory()
     assert host.pay(host.add_purchase()).status_code == 200
     assert len(host.received) == 2, "once by the host's own receiver, once by the factory's"
+
+
+def _bare(function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(grant: GrantSnapshot) -> Any:
+        return function(grant)
+
+    return wrapper
+
+
+class _Manager:
+    def __init__(self) -> None:
+        self.booked: list[int] = []
+
+    def book(self, grant: GrantSnapshot) -> None:
+        self.booked.append(grant.credits)
+
+
+def _two_lambdas(first: list[int], second: list[int]) -> Sequence[Callable[..., Any]]:
+    return [lambda grant: first.append(grant.credits), lambda grant: second.append(grant.credits)]
+
+
+def _two_of_a_decorator(first: list[int], second: list[int]) -> Sequence[Callable[..., Any]]:
+    return [_bare(one) for one in _two_lambdas(first, second)]
+
+
+def _two_of_a_loop(first: list[int], second: list[int]) -> Sequence[Callable[..., Any]]:
+    return [lambda grant, to=to: to.append(grant.credits) for to in (first, second)]
+
+
+def _two_of_a_closure(first: list[int], second: list[int]) -> Sequence[Callable[..., Any]]:
+    def of(booked: list[int]) -> Callable[..., Any]:
+        return lambda grant: booked.append(grant.credits)
+
+    return [of(first), of(second)]
+
+
+def _methods_of_two(first: list[int], second: list[int]) -> Sequence[Callable[..., Any]]:
+    return [_Manager().book, _Manager().book]
+
+
+@pytest.mark.parametrize(
+    "two",
+    [_two_lambdas, _two_of_a_decorator, _two_of_a_loop, _two_of_a_closure, _methods_of_two],
+)
+def test_C19_another_receiver_of_the_same_name_is_refused_and_not_dropped(
+    sqlite_host: Host, two: Callable[..., Sequence[Callable[..., Any]]]
+) -> None:
+    booked: list[int] = []
+    first, second = two(booked, [])
+    sqlite_host.credits.on_grant(first)
+    with pytest.raises(ConfigurationError, match=r"another receiver is called .*functools\.wraps"):
+        sqlite_host.credits.on_grant(second)
+    assert sqlite_host.credits.on_grant(first) is first
+    assert sqlite_host.pay(sqlite_host.add_purchase()).status_code == 200
+    if two is not _methods_of_two:
+        assert booked == [1000]
+
+
+def test_C19_a_factory_that_runs_again_with_other_objects_replaces_its_receivers(
+    new_database: Callable[[str], str],
+) -> None:
+    host = make_host(new_database("sqlite"), receiver=False)
+
+    def factory() -> tuple[_Manager, list[int]]:
+        manager, counted = _Manager(), []
+        host.credits.on_grant(manager.book)
+
+        @host.credits.on_grant
+        @_bare
+        def count(grant: GrantSnapshot) -> None:
+            counted.append(grant.credits)
+
+        return manager, counted
+
+    before, counted_before = factory()
+    other = Flask("other")
+    other.config |= host.app.config
+    host.db.init_app(other)
+    host.credits.init_app(other)
+    after, counted = factory()
+    assert host.pay(host.add_purchase()).status_code == 200
+    assert (before.booked, counted_before) == ([], [])
+    assert (after.booked, counted) == ([1000], [1000])
 
 
 def test_C19_two_apps_of_one_factory_hear_only_their_own_grants(
