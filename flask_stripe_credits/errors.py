@@ -318,9 +318,9 @@ class Refuse(StripeCreditsError):
 
     No grant is written and the purchase goes to review.
 
-    :ivar reason: for the operator.
+    :ivar reason: for the operator; what a database can't hold is replaced by ``?``.
     """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason: str = str(reason).replace("\0", "?").encode("utf-8", "replace").decode()

@@ -152,6 +152,7 @@ class StripeCredits:
             measure=measurements_for(app, settings, self._metrics_registry),
             http_client=None,
             built_statements={},
+            session_classes={},
         )
         with late_rules(app):
             _add_routes(app, settings)

@@ -169,7 +169,8 @@ def fulfill(
         row |= dict.fromkeys(_DECISION) | {"review_reason": refusal}
         recorded, due = replace(recorded, verdict=Verdict.REVIEW, flag=refusal), 0
     posted = row["posted"] + due
-    if due > 0 and row["completed_at"] is None:
+    # Not only where more is due now: a receiver may have committed a grant behind our back.
+    if posted > 0 and row["completed_at"] is None:
         row["completed_at"] = uow.now
     row |= results_of(row, reversals, posted)
     delivered = None

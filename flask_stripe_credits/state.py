@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import Session
 
 from .config import Settings
 from .deferred import Deferred
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _Gateway = Deferred(__package__, "gateway:Gateway")
 _Statements = Deferred(__package__, "statements:Statements")
+_joined_session_class = Deferred(__package__, "joined_session:joined_session_class")
 
 EXTENSION_KEY = "stripe_credits"
 
@@ -54,6 +56,7 @@ class AppState(Record):
 
     :ivar http_client: what carries requests to Stripe; None for connections of our own.
     :ivar built_statements: dialect → what :meth:`statements` has built.
+    :ivar session_classes: the host's → what :meth:`joined_session_class` has made.
     """
 
     db: SQLAlchemy
@@ -65,6 +68,7 @@ class AppState(Record):
     measure: Callable[[], Measurements]
     http_client: Any
     built_statements: dict[str, Statements]
+    session_classes: dict[type[Session], type[Session]]
 
     @cached_property
     def gateway(self) -> Gateway:
@@ -87,6 +91,13 @@ class AppState(Record):
         found = self.built_statements.get(dialect)
         if found is None:
             found = self.built_statements[dialect] = _Statements(self.models, dialect)
+        return found
+
+    def joined_session_class(self, base: type[Session]) -> type[Session]:
+        """The class of the sessions that receivers get; made at the first call."""
+        found = self.session_classes.get(base)
+        if found is None:
+            found = self.session_classes[base] = _joined_session_class(base)
         return found
 
 

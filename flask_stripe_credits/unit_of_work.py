@@ -1,8 +1,7 @@
 """The transaction in which facts are recorded and receivers run.
 
 One connection, one transaction, opened with a write lock on SQLite. The host's receivers see it
-as ``db.session``: a session of the host's own class that has joined our transaction, so that
-their ``commit()`` writes what they did and ends nothing.
+as ``db.session``.
 """
 
 from __future__ import annotations
@@ -12,17 +11,16 @@ import datetime as dt
 import itertools
 import random
 import time
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from types import TracebackType
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import Session
 
 from .errors import DatabaseBusy, ReceiverFailed, TablesOutOfDate
+from .joined_session import SPOILED, changes_in, refuse_changes, take_back_changes
 from .logs import Log
 from .measurements import DatabaseTrouble
 from .models import Models
@@ -32,8 +30,6 @@ from .statements import Statements
 log: Log = Log(__name__)
 
 T = TypeVar("T")
-
-_SPOILED = "a receiver rolled back, closed, reset or removed db.session"
 
 MAX_TRIES = 4
 # No new try after this: Stripe's checkout page waits ten seconds for our answer.
@@ -104,7 +100,7 @@ def database_trouble(error: BaseException) -> Trouble | None:
         return None
     if error.connection_invalidated:
         return Trouble.PASSING
-    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    state = _sqlstate(error.orig)
     if state is not None:
         if state in _SQLSTATES_WORTH_ANOTHER_TRY:
             return Trouble.PASSING
@@ -119,12 +115,20 @@ def database_trouble(error: BaseException) -> Trouble | None:
     return Trouble.PASSING if "is locked" in message else Trouble.DOWN
 
 
+def _sqlstate(error: BaseException | None) -> str | None:
+    """PostgreSQL's code, as psycopg, psycopg2 or pg8000 tell it."""
+    found = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    if found is None and error is not None and error.args and isinstance(error.args[0], dict):
+        found = error.args[0].get("C")
+    return found
+
+
 def kind_of_trouble(trouble: Trouble, error: Exception) -> DatabaseTrouble:
     """What ``error`` counts as where operators look."""
     if trouble is Trouble.NO_TABLES:
         return DatabaseTrouble.NO_TABLES
     driver = getattr(error, "orig", None)
-    timed_out = getattr(driver, "sqlstate", None) in _SQLSTATES_OF_TIMEOUTS
+    timed_out = _sqlstate(driver) in _SQLSTATES_OF_TIMEOUTS
     # A driver that waited for a connection has no state to tell.
     if timed_out or isinstance(error, sa.exc.TimeoutError) or "timeout" in str(driver):
         return DatabaseTrouble.TIMEOUT
@@ -166,7 +170,7 @@ class UnitOfWork:
         options = {**factory.kw, "join_transaction_mode": "rollback_only"}
         # Ours is begun already, and in one phase; and it is used again for another grant.
         options |= {"twophase": False, "close_resets_only": True}
-        self._session: Session = _joined_session_class(factory.class_)(**options)
+        self._session: Any = self.state.joined_session_class(factory.class_)(**options)
         bind = bind_of_writes(self.state, self._session)
         self.owns_connection = isinstance(bind, sa.Engine)
         self.connection: sa.Connection = bind.connect() if isinstance(bind, sa.Engine) else bind
@@ -210,6 +214,7 @@ class UnitOfWork:
         traceback: TracebackType | None,
     ) -> None:
         committed = False
+        self._session.let_go()
         try:
             if error is None:
                 if self._begun_by_hand:
@@ -266,18 +271,20 @@ class UnitOfWork:
 
         The caller's own session is put back afterwards and expired, never committed or removed.
 
-        :raises ReceiverFailed: when the session was rolled back at its root, closed or removed:
-            the host's writes may be lost, so nothing may be kept.
+        :raises ReceiverFailed: when the session was rolled back at its root, closed or removed,
+            or the caller's own was changed: the host's writes may be lost, so nothing may be kept.
         """
-        registry = self.state.db.session.registry
-        session: Any = self._session
+        registry, session = self.state.db.session.registry, self._session
         session.joined_connection = self.connection
         before = registry() if registry.has() else None
+        changes = None if before is None else changes_in(before)
         registry.set(session)
         try:
             yield session
             if session.spoiled or not self._transaction.is_active:
-                raise ReceiverFailed(_SPOILED)
+                raise ReceiverFailed(SPOILED)
+            if before is not None:
+                refuse_changes(before, changes)
             session.commit()
         finally:
             session.is_ending = True
@@ -288,72 +295,4 @@ class UnitOfWork:
             registry.clear()
             if before is not None:
                 registry.set(before)
-                before.expire_all()
-
-
-_joined_session_classes: weakref.WeakKeyDictionary[type[Session], type[Session]] = (
-    weakref.WeakKeyDictionary()
-)
-
-
-def _joined_session_class(base: type[Session]) -> type[Session]:
-    """A subclass of the host's session class, so that its options, binds and listeners stay."""
-    found = _joined_session_classes.get(base)
-    if found is None:
-        found = _joined_session_classes[base] = _build_joined_session_class(base)
-    return found
-
-
-def _build_joined_session_class(base: type[Session]) -> type[Session]:
-
-    class JoinedSession(base):  # type: ignore[valid-type, misc]
-        joined_connection: sa.Connection | None = None
-        spoiled = False
-        is_ending = False
-
-        def get_bind(self, *args: Any, **kwargs: Any) -> sa.Engine | sa.Connection:
-            if self.spoiled and self.joined_connection is not None:
-                # Our transaction is gone: what came now would begin, and commit, one of its own.
-                raise ReceiverFailed(_SPOILED)
-            bind: sa.Engine | sa.Connection = super().get_bind(*args, **kwargs)
-            joined = self.joined_connection
-            if joined is None:
-                return bind
-            if bind in (joined.engine, joined):
-                return joined
-            mapper = args[0] if args else kwargs.get("mapper")
-            if mapper is not None:
-                # What is written in our transaction is read in it, not from a replica.
-                writes = super().get_bind(mapper, clause=sa.update(sa.inspect(mapper).local_table))
-                if writes in (joined.engine, joined):
-                    return joined
-            return bind
-
-        def close(self) -> None:
-            self.spoiled = True
-            super().close()
-
-        def reset(self) -> None:
-            self.spoiled = True
-            super().reset()
-
-        def invalidate(self) -> None:
-            self.spoiled = True
-            super().invalidate()
-
-        def expunge_all(self) -> None:
-            if not self.is_ending:
-                # What isn't flushed is lost, be it another receiver's.
-                self.spoiled = self.spoiled or bool(self.new or self.dirty or self.deleted)
-            super().expunge_all()
-
-    @event.listens_for(JoinedSession, "after_soft_rollback")
-    def _note_root_rollback(session: JoinedSession, previous: SessionTransaction) -> None:
-        # A flush that fails rolls back to the savepoint around it, if there is one.
-        undone: SessionTransaction = previous
-        while not undone.nested and undone.parent is not None:
-            undone = undone.parent
-        if not undone.nested:
-            session.spoiled = True
-
-    return JoinedSession
+                take_back_changes(before, changes)

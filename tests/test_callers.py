@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Response, g
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from flask_stripe_credits import GrantSnapshot
@@ -53,6 +55,75 @@ def test_a_command_of_the_hosts_gets_its_own_session_back(host: Host, fails: boo
     assert host.ledger("bob") == [7]
     assert host.ledger("alice") == ([] if fails else [1000])
     assert (host.purchase(purchase["id"]) == purchase) is fails
+
+
+def changes(session: Session, entry: Any, grant: GrantSnapshot) -> None:
+    entry.credits += grant.credits
+
+
+def adds(session: Session, entry: Any, grant: GrantSnapshot) -> None:
+    session.add(type(entry)(id=grant.id, user_id=grant.user_id, credits=grant.credits))
+
+
+def deletes(session: Session, entry: Any, grant: GrantSnapshot) -> None:
+    session.delete(entry)
+
+
+@pytest.mark.parametrize("act", [changes, adds, deletes])
+def test_C17_a_receiver_that_changes_what_a_view_has_loaded_leaves_nothing_behind(
+    database_url: str, act: Callable[[Session, Any, GrantSnapshot], None]
+) -> None:
+    """It would be lost with a 200, or committed by the host though we answered 503."""
+    wrong = [True]
+
+    def load_the_balance() -> None:
+        g.session = host.db.session()
+        g.balance = host.db.session.get(host.LedgerEntry, "balance")
+
+    def save(response: Response) -> Response:
+        host.db.session.commit()
+        return response
+
+    def before_init(made: Host) -> None:
+        made.app.before_request(load_the_balance)
+        made.app.after_request(save)
+
+    def book(grant: GrantSnapshot, session: Session) -> None:
+        if wrong:
+            act(g.session, g.balance, grant)
+        else:
+            act(session, session.get(host.LedgerEntry, "balance"), grant)
+
+    host = make_host(database_url, receiver=book, before_init=before_init)
+    with host.app.app_context():
+        host.db.session.add(host.LedgerEntry(id="balance", user_id="alice", credits=7))
+        host.db.session.commit()
+    purchase = host.add_purchase()
+    assert host.pay(purchase).status_code == 503
+    assert (host.ledger(), host.grants()) == ([7], [])
+    wrong.clear()
+    assert host.pay(purchase).status_code == 200
+    assert sorted(host.ledger()) == {changes: [1007], adds: [7, 1000], deletes: []}[act]
+
+
+def test_a_receiver_may_read_what_a_view_has_loaded(host: Host) -> None:
+    """And set it to what it is already: nothing would be lost."""
+
+    @host.credits.on_grant
+    def note(grant: GrantSnapshot) -> None:
+        entry.credits = int(entry.credits)
+
+    with host.app.app_context():
+        entry = host.LedgerEntry(id="balance", user_id="bob", credits=7)
+        host.db.session.add(entry)
+        host.db.session.commit()
+        paid = CheckoutSession.from_payload(checkout_session(host.add_purchase()))
+        settle(
+            host.state,
+            lambda uow: record_session(uow, paid, SessionNews.COMPLETED),
+            cause="import",
+        )
+    assert sorted(host.ledger()) == [7, 1000]
 
 
 @contextmanager

@@ -272,6 +272,21 @@ class TestRefuse:
         ((_, action, details),) = _audit(refusing)
         assert (action, details["reason"]) == ("purchase.review", row["review_reason"])
 
+    @pytest.mark.parametrize(
+        "reason", ["no\0body", "no\ud800body"], ids=["NUL", "half a character"]
+    )
+    def test_B32_a_reason_that_no_database_can_hold_is_written_as_far_as_it_can(
+        self, database_url: str, reason: str
+    ) -> None:
+        def book(grant: GrantSnapshot) -> None:
+            raise StripeCredits.Refuse(reason)
+
+        host = make_host(database_url, receiver=book)
+        purchase = host.add_purchase()
+        assert host.pay(purchase).json["verdict"] == "review"
+        row = host.purchase(purchase["id"])
+        assert row["review_reason"] == "refused by a receiver: no?body"
+
     def test_B32_a_redelivery_stays_in_review_even_if_it_would_be_accepted_now(
         self, refusing: Host
     ) -> None:

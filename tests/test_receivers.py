@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy.orm import Session
 
 from flask_stripe_credits import GrantSnapshot, PurchaseSnapshot, StripeCredits
@@ -20,6 +21,7 @@ from flask_stripe_credits.signals import (
     purchase_restored,
     purchase_reversed,
 )
+from flask_stripe_credits.testing import assert_invariants
 
 from .hosts import Host, make_host
 from .payloads import new_api_key, new_secret
@@ -312,8 +314,128 @@ def test_C17_even_one_that_takes_the_transaction_away_loses_and_doubles_nothing(
     styled.style = plain
     assert host.pay(purchase).status_code == 200
     assert host.ledger() == [1000]
-    assert host.purchase(purchase["id"])["status"] == "completed"
+    row = host.purchase(purchase["id"])
+    assert row["status"] == "completed" and row["completed_at"] is not None
     assert host.pay(host.add_purchase()).status_code == 200
+
+
+def rolls_back(session: Session, connection: sa.Connection) -> None:
+    session.rollback()
+
+
+def closes_it(session: Session, connection: sa.Connection) -> None:
+    session.close()
+
+
+@pytest.mark.parametrize("commits", [False, True])
+@pytest.mark.parametrize("end", [rolls_back, closes_it])
+@pytest.mark.parametrize("level", [None, "AUTOCOMMIT"])
+def test_C17_a_connection_that_a_receiver_has_kept_writes_nothing_when_the_transaction_is_gone(
+    database_url: str, level: str | None, end: Callable[..., None], commits: bool
+) -> None:
+    tries: list[str] = []
+
+    def book(grant: GrantSnapshot, session: Session) -> None:
+        tries.append(grant.id)
+        connection = session.connection()
+        if len(tries) == 1:
+            end(session, connection)
+        # An entry without the grant's id for a key: nothing else keeps a second one out.
+        entry = {"id": f"entry {len(tries)}", "user_id": "alice", "credits": grant.credits}
+        connection.execute(sa.insert(host.LedgerEntry.__table__), entry)
+        if commits and len(tries) == 1:
+            connection.commit()
+
+    options = {} if level is None else {"isolation_level": level}
+    host = make_host(database_url, receiver=book, SQLALCHEMY_ENGINE_OPTIONS=options)
+    purchase = host.add_purchase()
+    assert host.pay(purchase).status_code == 503
+    assert (host.ledger(), host.grants()) == ([], [])
+    assert host.pay(purchase).status_code == 200
+    assert host.ledger() == [1000]
+    assert_invariants(host.app)
+
+
+class TenantSession(FlaskSession):
+    """Gives the engine options at every call, as hosts with a schema for each tenant do."""
+
+    tenant: Any = "everybody"
+
+    def get_bind(self, *args: Any, **kwargs: Any) -> sa.Engine | sa.Connection:
+        bind = super().get_bind(*args, **kwargs)
+        return bind.execution_options(tenant=self.tenant) if isinstance(bind, sa.Engine) else bind
+
+
+def test_C17_a_session_that_gives_its_engine_options_joins_the_transaction(
+    database_url: str,
+) -> None:
+    tries: list[str] = []
+
+    def book(grant: GrantSnapshot, session: Session) -> None:
+        tries.append(grant.id)
+        entry = {"id": f"entry {len(tries)}", "user_id": "alice", "credits": grant.credits}
+        session.add(host.LedgerEntry(**entry))
+        session.commit()
+        if len(tries) == 1:
+            raise RuntimeError("not today")
+
+    host = make_host(database_url, receiver=book, session_options={"class_": TenantSession})
+    purchase = host.add_purchase()
+    assert host.pay(purchase).status_code == 503
+    assert (host.ledger(), host.grants()) == ([], [])
+    assert host.pay(purchase).status_code == 200
+    assert host.ledger() == [1000]
+    assert_invariants(host.app)
+
+
+def expires_all(session: Session, entry: Any) -> None:
+    session.expire_all()
+
+
+def expires(session: Session, entry: Any) -> None:
+    session.expire(entry)
+
+
+def refreshes(session: Session, entry: Any) -> None:
+    session.refresh(entry)
+
+
+def locks(session: Session, entry: Any) -> None:
+    session.refresh(entry, with_for_update=True)
+
+
+def expunges(session: Session, entry: Any) -> None:
+    session.expunge(entry)
+
+
+@pytest.mark.parametrize("forget", [expires_all, expires, refreshes, locks, expunges])
+def test_C20_what_one_receiver_hasnt_flushed_is_safe_from_the_other(
+    database_url: str, forget: Callable[..., None]
+) -> None:
+    """Whichever of them is called first: blinker knows no order."""
+    host = make_host(database_url, receiver=False)
+    with host.app.app_context():
+        host.db.session.add(host.LedgerEntry(id="balance", user_id="alice", credits=0))
+        host.db.session.commit()
+
+    def add(grant: GrantSnapshot, session: Session) -> None:
+        entry = session.get(host.LedgerEntry, "balance")
+        assert entry is not None
+        forget(session, entry)
+        entry = session.get(host.LedgerEntry, "balance")
+        assert entry is not None
+        entry.credits += grant.credits
+
+    @host.credits.on_grant
+    def one(grant: GrantSnapshot, session: Session) -> None:
+        add(grant, session)
+
+    @host.credits.on_grant
+    def other(grant: GrantSnapshot, session: Session) -> None:
+        add(grant, session)
+
+    assert host.pay(host.add_purchase()).status_code == 200
+    assert host.ledger() == [2000]
 
 
 def test_C18_a_swallowed_SQL_error_is_kept_only_where_the_database_still_answers(

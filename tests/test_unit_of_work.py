@@ -723,6 +723,17 @@ class FakeDriverError(Exception):
         self.sqlstate = sqlstate
 
 
+class LikePsycopg2(Exception):
+    def __init__(self, state: str) -> None:
+        super().__init__("the database gave up")
+        self.pgcode = state
+
+
+class LikePg8000(Exception):
+    def __init__(self, state: str) -> None:
+        super().__init__({"S": "ERROR", "C": state, "M": "the database gave up"})
+
+
 @pytest.mark.parametrize(
     ("error", "trouble"),
     [
@@ -745,6 +756,16 @@ class FakeDriverError(Exception):
                 "23505": None,
                 "22003": None,
                 "42601": None,
+            }.items()
+        ),
+        *(
+            (sa.exc.DBAPIError("", {}, driver(state)), trouble)
+            for driver in (LikePsycopg2, LikePg8000)
+            for state, trouble in {
+                "40001": Trouble.PASSING,
+                "40P01": Trouble.PASSING,
+                "42P01": Trouble.NO_TABLES,
+                "23505": None,
             }.items()
         ),
         *(

@@ -185,5 +185,5 @@ def _note_failure(state: AppState, event: Event, error: Exception) -> None:
                 inbox_row(event, Verdict.FAILED, None, uow.now, type(error).__name__),
             ),
         )
-    except StripeCreditsError:
+    except (StripeCreditsError, sa.exc.SQLAlchemyError):
         log.warning("failure_not_noted", "the failure of %s could not be noted either", event.id)
