@@ -414,6 +414,23 @@ class TestDatabaseGone:
         assert host.post_event(document).status_code == 200
         assert host.ledger() == [1000]
 
+    def test_C15_a_failure_that_cannot_be_noted_for_any_reason_is_503_all_the_same(
+        self, database_url: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(grant: GrantSnapshot) -> None:
+            raise RuntimeError("not today")
+
+        host = make_host(database_url, receiver=fail)
+
+        @sa.event.listens_for(_engine(host), "before_cursor_execute")
+        def refuse(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
+            if statement.startswith("INSERT INTO credit_webhook_events"):
+                raise sa.exc.ProgrammingError(statement, {}, Exception("who knows why"))
+
+        assert host.pay(host.add_purchase()).status_code == 503
+        assert "could not be noted either" in caplog.text
+        assert (host.ledger(), host.grants()) == ([], [])
+
     def test_C07_connections_that_died_in_the_pool_are_replaced(self, postgres_host: Host) -> None:
         purchase = postgres_host.add_purchase()
         _terminate_all(postgres_host)
