@@ -15,6 +15,7 @@ from .profiling import profile
 from .quick import requests_of_buyers, start, statements_of_a_payment, webhook
 from .reconciling import reconciliation
 from .sizes import Size
+from .summary import summary
 from .traffic import hot_user, slow_disk, throughput
 
 Part = Callable[[Mapping[str, Databases], Size], str]
@@ -87,6 +88,9 @@ def main() -> None:
             figures = PARTS[name](made, size)
             print(f"## {name}\n\n{figures}\n", flush=True)
             report.write(name, figures)
+    told = summary(report.PAGE.read_text())
+    print(f"## summary\n\n{told}")
+    report.write("summary", told)
 
 
 if __name__ == "__main__":

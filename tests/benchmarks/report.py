@@ -27,15 +27,28 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def write(part: str, figures: str, page: Path = PAGE) -> None:
+def write(name: str, figures: str, page: Path = PAGE) -> None:
     """Put the figures of one part in their place on the page; all else stays.
 
     :raises ValueError: the page has no such place.
     """
-    begin, end = f"<!-- {part}: written by make bench -->", f"<!-- end of {part} -->"
-    text = page.read_text()
-    before, begins, rest = text.partition(begin)
-    _, ends, after = rest.partition(end)
+    before, _, after = _cut(name, page.read_text())
+    page.write_text(f"{before}\n\n{figures}\n\n{after}")
+
+
+def part(name: str, page: str) -> str:
+    """The figures of one part, of a page's text.
+
+    :raises ValueError: the page has no such place.
+    """
+    return _cut(name, page)[1].strip()
+
+
+def _cut(name: str, page: str) -> tuple[str, str, str]:
+    """What stands before a part's figures, with its mark; the figures; and what stands behind."""
+    begin, end = f"<!-- {name}: written by make bench -->", f"<!-- end of {name} -->"
+    before, begins, rest = page.partition(begin)
+    figures, ends, after = rest.partition(end)
     if not begins or not ends:
-        raise ValueError(f"{page} has no {begin} … {end}")
-    page.write_text(f"{before}{begin}\n\n{figures}\n\n{end}{after}")
+        raise ValueError(f"the page has no {begin} … {end}")
+    return before + begin, figures, end + after

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,8 @@ from .databases import Databases
 from .measuring import Contestant, Request, measure
 from .reference import Reference
 from .sizes import SMALL
-from .throughput import gunicorn, run
+from .summary import summary
+from .throughput import gunicorn, limited_to, run
 from .webhook import ByHand, Sale, sales
 
 pytestmark = pytest.mark.xdist_group("benchmarks")
@@ -33,7 +35,8 @@ def made() -> Iterator[Mapping[str, Databases]]:
 
 @pytest.fixture(autouse=True)
 def few_servers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "LOADS", (traffic.ONE_WORKER, traffic.TWO_WORKERS))
+    pairs = (traffic.ONE_WORKER, traffic.TWO_WORKERS, traffic.ONE_CORE, traffic.TWO_CORES)
+    monkeypatch.setattr(traffic, "LOADS", pairs)
     monkeypatch.setattr(traffic, "WORKERS", (1,))
     monkeypatch.setattr(outbox, "WORKERS", (1, 2))
 
@@ -53,6 +56,31 @@ def test_a_part_is_written_alone(tmp_path: Path) -> None:
     assert before.splitlines()[0] == after.splitlines()[0]
     with pytest.raises(ValueError, match="no <!-- another"):
         report.write("another", "figures", page)
+
+
+def test_the_page_is_summed_up_from_its_own_tables() -> None:
+    page = report.PAGE.read_text()
+    assert report.part("summary", page) == summary(page)
+    assert "not measured" not in summary(page)
+
+
+@pytest.mark.parametrize(
+    ("row", "met"),
+    [
+        ("| ours | 9 ms | 0.65 | 1,999 |", "yes"),
+        ("| ours | 9 ms | 0.66 (0.60 to 0.70) | 2001 |", "**no**"),
+        ("| reference | 9 ms | 0.10 | 100 |", "**no**"),
+    ],
+)
+def test_a_figure_that_is_not_what_we_ask_is_told_as_such(
+    tmp_path: Path, row: str, met: str
+) -> None:
+    page = Path(shutil.copy(report.PAGE, tmp_path))
+    header = "|  | CPU | of the reference's (rounds) | Python calls |"
+    report.write("webhook", f"SQLite:\n\n{header}\n| --- |\n{row}", page)
+    cpu, calls, *_ = [line for line in summary(page.read_text()).splitlines() if "SQLite" in line]
+    assert cpu.endswith(f" at most 0.65 | {met} |")
+    assert calls.endswith(f" at most 2,000 | {met} |")
 
 
 def test_lost_deliveries_count_for_nothing(made: Mapping[str, Databases]) -> None:
@@ -100,6 +128,16 @@ def _another_event(request: Request, secret: str) -> Request:
     event = json.loads(request.body) | {"id": f"evt_{secrets.token_hex(12)}"}
     body = encode(event)
     return Request(request.method, request.path, body, {"Stripe-Signature": sign(body, secret)})
+
+
+def test_cores_that_are_taken_away_are_given_back(made: Mapping[str, Databases]) -> None:
+    def may_use() -> list[int]:
+        return [len(os.sched_getaffinity(pid)) for pid in (0, *made["postgresql"].processes())]
+
+    before = may_use()
+    with limited_to(1, made["postgresql"]):
+        assert set(may_use()) == {1}
+    assert set(may_use()) == set(before)
 
 
 def test_refused_deliveries_count_for_nothing(made: Mapping[str, Databases]) -> None:

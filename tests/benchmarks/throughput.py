@@ -13,8 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +107,24 @@ def _wait(server: subprocess.Popen[bytes], ready: Path, workers: int) -> None:
             return
         time.sleep(0.05)
     raise RuntimeError("gunicorn didn't start")
+
+
+@contextmanager
+def limited_to(cores: int | None, made: Databases) -> Iterator[None]:
+    """Keep this process, what it starts and the database to so many cores; None is all."""
+    usual = os.sched_getaffinity(0)
+    _keep_to(sorted(usual)[:cores], made)
+    try:
+        yield
+    finally:
+        _keep_to(usual, made)
+
+
+def _keep_to(cores: Iterable[int], made: Databases) -> None:
+    for pid in (os.getpid(), *made.processes()):
+        # A process of PostgreSQL's may have ended since.
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(pid, cores)
 
 
 def run(

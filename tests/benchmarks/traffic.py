@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from .databases import Databases
 from .measuring import gained, spread
 from .report import table
 from .sizes import Size
-from .throughput import THREADS, Run, gunicorn, run
+from .throughput import THREADS, Run, gunicorn, limited_to, run
 from .webhook import Sale, sales
 
 # Of workers on a slow disk.
@@ -25,20 +26,39 @@ class Load:
     """How a shop is served, and asked.
 
     :ivar keep_alive: False opens a connection for every request.
+    :ivar limit: of the cores, for workers, PostgreSQL and sender together.
     """
 
     workers: int
     connections: int
     keep_alive: bool = False
+    limit: int | None = None
+
+    @property
+    def cores(self) -> int:
+        """How many the machine has, or may use."""
+        return min(self.limit or sys.maxsize, len(os.sched_getaffinity(0)))
+
+    def most(self, run: Run) -> float:
+        """How many requests a millisecond the cores allow, each taking what it took in this run.
+
+        A worker has one core at most; all together have all of them.
+        """
+        return min(self.workers / sum(run.workers), self.cores / run.cpu)
 
     def __str__(self) -> str:
         workers = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
-        return f"{workers}, {self.connections} {'kept ' * self.keep_alive}connections"
+        limit = f" on {self.limit} core{'s' if self.limit > 1 else ''}" if self.limit else ""
+        return f"{workers}{limit}, {self.connections} {'kept ' * self.keep_alive}connections"
 
 
-# What a second worker brings is told by the first two.
+# What a second worker brings is told by pairs of them.
 ONE_WORKER, TWO_WORKERS = Load(1, 8), Load(2, 8)
-LOADS = (ONE_WORKER, TWO_WORKERS, Load(2, 32), Load(2, 8, keep_alive=True))
+ONE_CORE, TWO_CORES = Load(1, 8, limit=1), Load(2, 8, limit=2)
+LOADS = (
+    *(ONE_WORKER, TWO_WORKERS, Load(2, 32), Load(2, 8, keep_alive=True)),
+    *(ONE_CORE, TWO_CORES),
+)
 
 Runs = Mapping[Load, Mapping[str, Sequence[Run]]]
 
@@ -50,7 +70,9 @@ def throughput(made: Databases, size: Size) -> str:
         [
             _rates(runs),
             "What a second worker brings:",
-            _second_worker(runs),
+            _second_worker(runs, ONE_WORKER, TWO_WORKERS),
+            "What a second worker and a second core bring:",
+            _second_worker(runs, ONE_CORE, TWO_CORES),
             "What one event takes of the CPUs:",
             _costs(runs),
         ]
@@ -68,7 +90,7 @@ def _measured(made: Databases, size: Size) -> Runs:
 
 
 def _one_run(sale: Sale, made: Databases, size: Size, load: Load) -> Run:
-    with gunicorn(sale, load.workers, *THREADS) as server:
+    with limited_to(load.limit, made), gunicorn(sale, load.workers, *THREADS) as server:
         asked = {"connections": load.connections, "keep_alive": load.keep_alive}
         run(sale, server, made, requests=size.requests // 4, **asked)
         return run(sale, server, made, requests=size.requests, **asked)
@@ -86,22 +108,24 @@ def _rates(runs: Runs) -> str:
                 spread(one.rate / other.rate for one, other in zip(ours, theirs, strict=True)),
                 f"{_median(one.slowest for one in ours):.0f} ms",
                 f"{_median(one.slowest for one in theirs):.0f} ms",
+                spread(
+                    one.slowest / other.slowest for one, other in zip(ours, theirs, strict=True)
+                ),
             )
         )
     header = ("", "ours, a second", "reference, a second", "ratio (runs)", "ours, p99")
-    return table((*header, "reference, p99"), rows)
+    return table((*header, "reference, p99", "ratio of p99 (runs)"), rows)
 
 
-def _second_worker(runs: Runs) -> str:
+def _second_worker(runs: Runs, alone: Load, both: Load) -> str:
     rows = []
-    for name in runs[ONE_WORKER]:
-        one, two = runs[ONE_WORKER][name], runs[TWO_WORKERS][name]
+    for name in runs[alone]:
+        one, two = runs[alone][name], runs[both][name]
         gained = spread(b.rate / a.rate for a, b in zip(one, two, strict=True))
         cpu = spread(b.cpu / a.cpu for a, b in zip(one, two, strict=True))
-        # A worker has one core at most; all together have all of them.
-        at_most = _median(min(2.0, _cores() * sum(run.workers) / run.cpu) for run in one)
+        at_most = _median(both.most(run) / alone.most(run) for run in one)
         rows.append((name, gained, f"{at_most:.2f}", cpu))
-    header = ("two workers to one", "events a second (runs)", "the cores allow")
+    header = (f"{both} to {alone}", "events a second (runs)", "the cores allow")
     return table((*header, "CPU of an event (runs)"), rows)
 
 
@@ -118,8 +142,8 @@ def _costs(runs: Runs) -> str:
                     f"{_median(run.database for run in found):.2f} ms",
                     f"{_median(run.senders for run in found):.2f} ms",
                     f"{cpu:.2f} ms",
-                    f"{_cores() * 1000 / cpu:.0f}",
-                    f"{rate * cpu / _cores() / 1000:.0%}",
+                    f"{load.cores * 1000 / cpu:.0f}",
+                    f"{rate * cpu / load.cores / 1000:.0%}",
                 )
             )
     header = ("", "workers", "the busiest one's", "PostgreSQL", "senders", "together")
@@ -174,10 +198,6 @@ def _slow_down(sale: Sale) -> None:
         name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
         for setting in (f"commit_delay = {FLUSH_MILLISECONDS * 1000}", "commit_siblings = 0"):
             connection.exec_driver_sql(f"ALTER DATABASE {name} SET {setting}")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def _median(figures: Iterable[float]) -> float:
