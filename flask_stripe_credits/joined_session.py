@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from .errors import ReceiverFailed
 
-SPOILED = "a receiver rolled back, closed, reset or removed db.session"
+SPOILED = "a receiver rolled back, closed, reset or removed db.session, or has kept it"
 
 
 def joined_session_class(base: type[Session]) -> type[Session]:
@@ -69,9 +69,10 @@ def joined_session_class(base: type[Session]) -> type[Session]:
             self.spoiled = True
 
         def let_go(self) -> None:
-            """Give the connection back to who goes on with it."""
+            """Give the connection back to who goes on with it; who has kept this gets no other."""
             if self.spoiled and self.joined_connection is not None:
                 event.remove(self.joined_connection, "before_cursor_execute", _refuse)
+            self.spoiled = True
 
     @event.listens_for(JoinedSession, "after_soft_rollback")
     def _note_root_rollback(session: JoinedSession, previous: SessionTransaction) -> None:
@@ -124,7 +125,7 @@ def refuse_changes(session: Session, earlier: Any) -> None:
 
 
 def take_back_changes(session: Session, earlier: Any) -> None:
-    """Undo them, and whatever else wasn't flushed, lest the caller commits it later."""
+    """Undo them, lest the caller commits them later; what it has loaded is read anew."""
     for one in session.new - earlier:
         session.expunge(one)
     for one in session.deleted - earlier:

@@ -12,6 +12,7 @@ from flask import Response, g
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from flask_stripe_credits import GrantSnapshot
+from flask_stripe_credits.errors import ReceiverFailed
 from flask_stripe_credits.facts import SessionNews, record_session
 from flask_stripe_credits.fulfillment import settle
 from flask_stripe_credits.stripe_objects import CheckoutSession
@@ -173,6 +174,34 @@ def test_a_host_whose_tests_replace_db_session_sees_the_grant_and_rolls_it_back(
         assert sorted(connection.scalars(booked)) == [7, 1000]
     assert host.row_counts() == before
     assert host.purchase(purchase["id"]) == purchase
+
+
+def test_C17_a_session_that_a_receiver_keeps_leaves_a_hosts_transaction_alone(
+    database_url: str,
+) -> None:
+    kept: list[Session] = []
+
+    def book(grant: GrantSnapshot, session: Session) -> None:
+        kept.append(session)
+        session.add(host.LedgerEntry(id=grant.id, user_id=grant.user_id, credits=grant.credits))
+        if len(kept) == 1:
+            session.close()
+
+    host = make_host(database_url, receiver=book)
+    if database_url.startswith("sqlite"):
+        prepare(host, "begin event")
+    purchase = host.add_purchase()
+    booked = sa.select(host.LedgerEntry.__table__.c.credits)
+    with _session_replaced(host) as connection:
+        assert host.pay(purchase).status_code == 503
+        assert connection.scalars(booked).all() == []
+        assert host.pay(purchase).status_code == 200
+        for session in kept:
+            session.add(host.LedgerEntry(id="late", user_id="alice", credits=1))
+            with pytest.raises(ReceiverFailed):
+                session.commit()
+            session.close()
+        assert connection.scalars(booked).all() == [1000]
 
 
 def test_a_deadlock_inside_a_hosts_transaction_is_not_tried_again(
