@@ -172,9 +172,10 @@ class StripeCredits:
         it writes through ``session`` (which is also ``db.session``) is committed together with
         the grant; raising undoes both and makes Stripe deliver again.
 
-        :returns: ``function``, so that this works as a decorator. A function of the same
-            qualified name replaces the earlier one.
-        :raises ConfigurationError: for a coroutine function, or one that needs other arguments.
+        :returns: ``function``, so that this works as a decorator. One that a factory defines
+            once more replaces itself.
+        :raises ConfigurationError: for a coroutine function, one that needs other arguments, or
+            another function than the one that has its module and qualified name.
         """
         return self._receivers.connect(function)
 
