@@ -1,7 +1,9 @@
 """``make demo``: set everything up, start the app and the sandbox, stop both on Ctrl-C.
 
-Run as ``python -m example_app.demo``. ``PORT`` and ``SANDBOX_PORT`` choose the ports (5000 and
-5001), ``DEMO_DATA`` the folder that keeps databases, secrets and logs (``.demo``).
+Run as ``python -m example_app.demo``; with arguments, such as ``credits audit``, they are a command
+of Flask's that asks this demo, while it runs or afterwards. ``PORT`` and ``SANDBOX_PORT`` choose
+the ports (5000 and 5001), ``DEMO_DATA`` the folder that keeps databases, secrets and logs
+(``.demo``).
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -62,6 +64,10 @@ class Demo:
         return cls(port, sandbox_port, ROOT / os.environ.get("DEMO_DATA", ".demo"))
 
     @property
+    def secrets_file(self) -> Path:
+        return self.data / "secrets.json"
+
+    @property
     def app_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
@@ -92,14 +98,16 @@ class Demo:
             "STRIPE_CREDITS_API_BASE": self.sandbox_url,
             "STRIPE_CREDITS_BASE_URL": self.app_url,
             "STRIPE_CREDITS_SITE": "example-app-demo",
-            **_secrets(self.data / "secrets.json"),
+            **_secrets(self.secrets_file),
         }
 
 
 def main() -> int:
-    """Run the demo until it is told to stop; return the exit status."""
-    _listen_for_signals()
+    """Run the demo until it is told to stop, or one command; return the exit status."""
     try:
+        if sys.argv[1:]:
+            return command(Demo.from_environment(), sys.argv[1:])
+        _listen_for_signals()
         run(Demo.from_environment())
     except DemoError as error:
         click.echo(f"\nThe demo can't run: {error}", err=True)
@@ -107,6 +115,18 @@ def main() -> int:
     except KeyboardInterrupt:
         click.echo("\nStopped. Everything is kept for the next `make demo`.")
     return 0
+
+
+def command(demo: Demo, arguments: Sequence[str]) -> int:
+    """Run one command of Flask's with this demo's settings; return its exit status.
+
+    :raises DemoError: when this demo has never run.
+    """
+    if not demo.secrets_file.exists():
+        raise DemoError(f"there is nothing in {demo.data} yet. Start it first: make demo")
+    return subprocess.run(  # noqa: S603
+        [*FLASK, *arguments], cwd=ROOT, env=demo.environment(), check=False
+    ).returncode
 
 
 def run(demo: Demo) -> NoReturn:
@@ -286,12 +306,16 @@ def _welcome(demo: Demo) -> str:
         f"    {name:<7} password {DEMO_PASSWORD}   Authorization: Bearer demo-{name}"
         for name in DEMO_USERS
     )
+    python = Path(sys.executable)
+    if python.is_relative_to(ROOT):
+        python = python.relative_to(ROOT)
     cards = "\n".join(f"    {number}   {what}" for number, what in CARDS)
     return f"""
   Example app   {demo.app_url}
   Sandbox       {demo.sandbox_url}   a stand-in for Stripe: no real money
   Its dashboard {demo.sandbox_url}/dashboard   refund, dispute, send webhooks again
   Operators     {demo.app_url}/admin/credits/dashboard   the money, for admin
+  Commands      {python} -m example_app.demo credits stats   (in another terminal)
   Logs          {demo.data}/app.log and sandbox.log
 
   Log in as

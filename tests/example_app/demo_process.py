@@ -37,19 +37,30 @@ class DemoProcess:
     def sandbox_url(self) -> str:
         return f"http://127.0.0.1:{self.sandbox_port}"
 
-    def spawn(self) -> subprocess.Popen[str]:
-        """Start the process without waiting for anything."""
-        environment = os.environ | {
+    def environment(self) -> dict[str, str]:
+        return os.environ | {
             "PORT": str(self.port),
             "SANDBOX_PORT": str(self.sandbox_port),
             "DEMO_DATA": str(self.data),
             # As in a shell where somebody has worked with real keys before.
             "STRIPE_SECRET_KEY": "sk_live_" + "not-ours",
         }
+
+    def ask(self, *arguments: str) -> str:
+        """What a command says of this demo."""
+        command = [sys.executable, "-m", "example_app.demo", *arguments]
+        ended = subprocess.run(
+            command, cwd=ROOT, env=self.environment(), capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def spawn(self) -> subprocess.Popen[str]:
+        """Start the process without waiting for anything."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "example_app.demo"],
             cwd=ROOT,
-            env=environment,
+            env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

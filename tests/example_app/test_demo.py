@@ -49,7 +49,9 @@ def test_second_run_keeps_everything_and_stopping_leaves_no_process(fresh: DemoP
         "STRIPE_WEBHOOK_SECRET_CREDITS",
     }
     buy_and_pay(fresh, "alice")
+    assert "1 purchases, 1 grants" in fresh.ask("credits", "audit")
     stop_whole(fresh, signal.SIGINT)
+    assert "alice" in fresh.ask("credits", "purchases", "list")
 
     fresh.start()
     assert fresh.secrets == secrets
@@ -72,6 +74,12 @@ def stop_whole(demo: DemoProcess, number: int) -> None:
     assert [child for child in started if child.is_running()] == []
     assert not listening(demo.port)
     assert not listening(demo.sandbox_port)
+
+
+def test_a_command_for_a_demo_that_never_ran_says_so(fresh: DemoProcess) -> None:
+    with pytest.raises(AssertionError, match="Start it first: make demo"):
+        fresh.ask("credits", "audit")
+    assert not fresh.data.exists()
 
 
 @pytest.mark.parametrize("which", ["PORT", "SANDBOX_PORT"])
