@@ -133,7 +133,8 @@ def _claim(uow: UnitOfWork, request: CheckoutRequest) -> _Claim:
         return _insert(uow, request)
     _refuse_other_offer(request, Offer(row["amount_credits"], row["unit_amount"], row["currency"]))
     known = row["stripe_checkout_session_id"] is not None
-    if row["checkout_url"] is not None or (known and row["status"] != PurchaseStatus.PENDING):
+    resumed = (PurchaseStatus.PENDING, PurchaseStatus.EXPIRED)
+    if row["checkout_url"] is not None or (known and row["status"] not in resumed):
         return _Claim(row, is_open=True)
     return _Claim(_resume(uow, row, request), is_open=False)
 
@@ -144,8 +145,12 @@ def _find_by_key(uow: UnitOfWork, request: CheckoutRequest) -> Row | None:
         {"user_id": request.user_id, "idempotency_key": request.idempotency_key},
     )
     row = cast(Row | None, found.mappings().first())
-    if row is not None and row["request_hash"] != request.hash:
+    if row is None:
+        return None
+    if row["request_hash"] != request.hash:
         raise KeyReused("this idempotency key was used with another request body")
+    if row["livemode"] != uow.state.settings.require_livemode():
+        raise KeyReused("this idempotency key was used in Stripe's other mode")
     return row
 
 
@@ -156,6 +161,7 @@ def _find_recent(uow: UnitOfWork, request: CheckoutRequest) -> Row | None:
         {
             "user_id": request.user_id,
             "request_hash": request.hash,
+            "livemode": uow.state.settings.require_livemode(),
             "since": uow.now - REUSE,
             "now": uow.now,
         },
@@ -177,14 +183,32 @@ def _resume(uow: UnitOfWork, row: Row, request: CheckoutRequest) -> Row:
     changes: dict[str, Any] = {"checkout_claimed_until": uow.now + LEASE}
     if row["expired_at"] is not None:
         _reopen(uow, row)
+        if row["stripe_checkout_session_id"] is not None:
+            # Its answer was lost, so that nobody ever had the address, and it is closed since.
+            changes["stripe_checkout_session_id"] = None
+            changes["checkout_attempt"] = row["checkout_attempt"] + 1
     params, seconds = row["checkout_params"], uow.state.settings.session_expires_seconds
-    if params.get("expires_at", math.inf) < uow.now.timestamp() + NEAREST_EXPIRY_SECONDS:
+    if not params:
+        changes |= _params_of_today(uow, row, request)
+    elif params.get("expires_at", math.inf) < uow.now.timestamp() + NEAREST_EXPIRY_SECONDS:
         fresh = {} if seconds is None else {"expires_at": expiry(seconds, uow.now)}
         kept = {name: value for name, value in params.items() if name != "expires_at"}
         changes["checkout_params"] = kept | fresh
         changes["checkout_attempt"] = row["checkout_attempt"] + 1
     uow.execute(uow.sql.update_purchase, {"purchase_key": row["id"], **changes})
     return {**row, **changes}
+
+
+def _params_of_today(uow: UnitOfWork, row: Row, request: CheckoutRequest) -> dict[str, Any]:
+    """What is sold stays; the price's id, settings and hook may have been what Stripe refused."""
+    packages = uow.models.table(uow.models.Package)
+    query = sa.select(packages).where(packages.c.id == row["package_id"])
+    package = dict(uow.execute(query).mappings().first() or {"description": None})
+    sold = (row["unit_amount"], row["currency"])
+    if (package.get("unit_amount"), package.get("currency")) != sold:
+        package["stripe_price_id"] = None
+    params = _params(uow, row, package, request)
+    return {"checkout_params": params, "stripe_price_id": package["stripe_price_id"]}
 
 
 def _reopen(uow: UnitOfWork, row: Row) -> None:
@@ -267,7 +291,7 @@ def _open_session(state: AppState, row: Row) -> CheckoutSession:
         _release(state, row, next_attempt=error.answered)
         raise
     except GatewayRejected:
-        _release(state, row, next_attempt=True)
+        _release(state, row, next_attempt=True, checkout_params={})
         raise
     return session
 
@@ -293,11 +317,14 @@ def _check_answer(row: Row, session: CheckoutSession) -> None:
         raise GatewayRejected("Stripe's checkout session has no address to send the buyer to")
 
 
-def _release(state: AppState, row: Row, *, next_attempt: bool) -> None:
-    """Let the next request try at once, unless somebody else already did."""
+def _release(state: AppState, row: Row, *, next_attempt: bool, **changes: Any) -> None:
+    """Let the next request try at once, unless somebody else already did.
+
+    :param changes: of columns; parameters that Stripe refused are made anew by the next attempt.
+    """
     purchases = state.models.table(state.models.Purchase)
     c = purchases.c
-    values = {
+    values = changes | {
         "checkout_claimed_until": None,
         "checkout_attempt": row["checkout_attempt"] + (1 if next_attempt else 0),
     }

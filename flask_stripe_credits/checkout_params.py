@@ -38,6 +38,22 @@ PROTECTED = (
     "success_url",
     "ui_mode",
 )
+# What `stripe.StripeClient.raw_request` takes for itself: Stripe would not get it as a parameter,
+# and another account's session would be paid there.
+OF_THE_LIBRARY = (
+    "api_key",
+    "base",
+    "content_type",
+    "headers",
+    "idempotency_key",
+    "max_network_retries",
+    "method_",
+    "stripe_account",
+    "stripe_context",
+    "stripe_version",
+    "url_",
+    "usage",
+)
 PROTECTED_OF_PAYMENT_INTENT = (
     "application_fee_amount",
     "capture_method",
@@ -136,7 +152,7 @@ def apply_hook(
 
 
 def _refuse_changes(params: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
-    for name in PROTECTED:
+    for name in (*PROTECTED, *OF_THE_LIBRARY):
         _same(name, params, changed)
     _same_metadata("metadata", params, changed)
     intent, changed_intent = (

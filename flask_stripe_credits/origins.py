@@ -23,7 +23,13 @@ def origin_of(url: str) -> str | None:
         host, port = parts.hostname, parts.port
     except ValueError:
         return None
-    if not host or "@" in parts.netloc or "%" in parts.netloc or parts.netloc.endswith(":"):
+    if (
+        not host
+        or port == 0
+        or "@" in parts.netloc
+        or "%" in parts.netloc
+        or parts.netloc.endswith(":")
+    ):
         return None
     bracketed = parts.netloc.startswith("[")
     if not (_IPV6 if bracketed else _HOST_NAME).match(host):

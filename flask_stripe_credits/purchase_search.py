@@ -110,6 +110,9 @@ def search_purchases(
     else:
         # The only upper bound: of two, SQLite may begin at the one that all pages before lie under.
         last = sa.select(c.created_at).where(c.id == after, *before_until)
+        if wanted.user_id is not None:
+            # Of another user's purchase nobody learns when it was made, or that it was.
+            last = last.where(c.user_id == wanted.user_id)
         created_at = last.scalar_subquery()
         # In this form, unlike one OR over both columns, an index finds the first row.
         query = query.where(

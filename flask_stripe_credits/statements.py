@@ -253,6 +253,7 @@ class Statements:
             .where(
                 of_buyer,
                 c.request_hash == bind("request_hash"),
+                c.livemode == bind("livemode"),
                 pending,
                 c.created_at > bind("since"),
                 sa.or_(c.expires_at.is_(None), c.expires_at > now),

@@ -563,5 +563,79 @@ def test_B30_another_mode_than_the_purchases_opens_nothing(
         STRIPE_CREDITS_API_BASE=stub.url,
     )
     stub.answer(answer_of(only_row(host), livemode=True))
-    assert code_of(buy(live, "order-1")) == (502, "stripe_rejected")
+    assert code_of(buy(live, "order-1")) == (422, "idempotency_key_reused")
     assert only_row(host)["checkout_url"] is None
+
+
+@with_and_without_key
+def test_B30_a_checkout_of_the_other_mode_is_handed_out_to_nobody(
+    database_url: str, new_shop: NewShop, stripe: Sandbox, key: str | None
+) -> None:
+    shop = new_shop(database_url)
+    tried = buy(shop, key).json["checkout_url"]
+    live = new_shop(database_url, STRIPE_SECRET_KEY=new_api_key("live"))
+    answer = buy(live, key)
+    # The click wants a new checkout, for which the sandbox refuses a live key.
+    assert answer.status_code == (503 if key is None else 422)
+    assert tried not in answer.text
+    assert sorted(row["livemode"] for row in live.purchases()) == (
+        [False, True] if key is None else [False]
+    )
+
+
+def test_D01_D04_a_session_that_nobody_got_and_that_expired_gives_way_to_another(
+    shop: Host, stripe: Sandbox, quick_retries: None
+) -> None:
+    """Else the key would name a purchase without an address for ever."""
+    for _ in range(limits.MAX_NETWORK_RETRIES + 1):
+        stripe.faults.next(CREATE, reset=True, after_work=True)
+    assert buy(shop, "order-1").status_code == 503
+    (lost,) = sessions_of(stripe, only_row(shop))
+    stripe.expire(lost["id"])
+    expired = event("checkout.session.expired", stripe.session(lost["id"]))
+    assert shop.post_event(expired).status_code == 200
+    assert only_row(shop)["status"] == "expired"
+    answer = buy(shop, "order-1")
+    assert answer.status_code == 201, answer.text
+    row = only_row(shop)
+    assert row["status"] == "pending"
+    assert row["checkout_url"] == answer.json["checkout_url"]
+    assert row["stripe_checkout_session_id"] != lost["id"]
+    # What comes of the first one later is nobody's news.
+    assert shop.post_event(event(expired["type"], expired["data"]["object"])).status_code == 200
+    assert only_row(shop)["status"] == "pending"
+    shop.pay(row)
+    assert shop.ledger() == [1000]
+    shop.assert_exact()
+
+
+@with_and_without_key
+def test_D03_what_stripe_refused_is_asked_for_as_it_is_set_now(
+    shop: Host, stripe: Sandbox, quick_retries: None, key: str | None
+) -> None:
+    wrong = {"nonsense": "1"}
+    shop.credits.checkout_session_params(lambda purchase, params: {**params, **wrong})
+    assert code_of(buy(shop, key)) == (502, "stripe_rejected")
+    wrong.clear()
+    resumes(shop, stripe, key)
+
+
+def test_D03_a_purchase_whose_price_is_gone_at_stripe_is_sold_for_what_it_was(
+    new_shop: NewShop, stripe: Sandbox, quick_retries: None
+) -> None:
+    shop = new_shop(packages=False)
+    run = shop.app.test_cli_runner().invoke
+    assert run(args=["credits", "packages", "load"]).exit_code == 0
+    assert run(args=["credits", "sync", "--apply"]).exit_code == 0
+    for _ in range(limits.MAX_NETWORK_RETRIES + 1):
+        stripe.faults.next(CREATE, reset=True)
+    assert buy(shop, "order-1").status_code == 503
+    old = only_row(shop)["stripe_price_id"]
+    assert old is not None
+    edited = run(args=["credits", "packages", "edit", "starter", "--price", "12.00", "--by", "x"])
+    assert edited.exit_code == 0, edited.output
+    stripe.store.save({**stripe.store.get_any(old), "active": False})
+    assert code_of(buy(shop, "order-1")) == (502, "stripe_rejected")
+    resumes(shop, stripe, "order-1")
+    row = only_row(shop)
+    assert (row["unit_amount"], row["amount_credits"], row["stripe_price_id"]) == (1000, 1000, None)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import inspect
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from stripe import RequestOptions, StripeClient
 
 from flask_stripe_credits import PurchaseSnapshot
 from flask_stripe_credits.checkout_params import (
+    OF_THE_LIBRARY,
     PROTECTED,
     PROTECTED_OF_PAYMENT_INTENT,
     apply_hook,
@@ -190,7 +194,7 @@ def test_a_host_may_add_what_carries_nothing_of_ours() -> None:
     assert before == build(), "the hook gets a copy"
 
 
-@pytest.mark.parametrize("name", PROTECTED)
+@pytest.mark.parametrize("name", [*PROTECTED, *OF_THE_LIBRARY])
 def test_B28_no_protected_parameter_can_be_changed_added_or_removed(name: str) -> None:
     values: list[Any] = ["x", 2, None, {}, [], [{"price": "price_cheap", "quantity": 100}]]
     for base in (build(), build(STRIPE_CREDITS_ALLOW_PROMOTION_CODES=True)):
@@ -200,6 +204,14 @@ def test_B28_no_protected_parameter_can_be_changed_added_or_removed(name: str) -
         if name in base:
             with pytest.raises(ConfigurationError, match=rf"may not change {name}\b"):
                 apply_hook(hook_of(lambda p: p.pop(name) and None), PURCHASE, base)
+
+
+def test_B28_all_that_the_library_takes_for_itself_is_protected() -> None:
+    taken = set(RequestOptions.__annotations__) | set(
+        re.findall(r'params\.pop\("(\w+)"', inspect.getsource(StripeClient.raw_request))
+    )
+    taken |= set(inspect.signature(StripeClient.raw_request).parameters) - {"self", "params"}
+    assert taken <= set(OF_THE_LIBRARY)
 
 
 @pytest.mark.parametrize("name", PROTECTED_OF_PAYMENT_INTENT)

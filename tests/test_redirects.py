@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flask_stripe_credits.config import Settings, read_settings
 from flask_stripe_credits.errors import RedirectNotAllowed
-from flask_stripe_credits.redirects import LONGEST_URL, resolve_redirect
+from flask_stripe_credits.redirects import LONGEST_URL, PURCHASE_ID, resolve_redirect
 from flask_stripe_credits.sandbox import Sandbox
 
 from .hosts import PREFIX, Host
@@ -37,6 +37,7 @@ HOSTILE = [
     *("https://evil.test", "https://evil.test/https://shop.test", "http://evil.test"),
     *("https://shop.test.evil.test", "https://evil-shop.test", "https://shop.testevil.test"),
     *("https://evil.test?https://shop.test", "https://evil.test#https://shop.test"),
+    *("http://localhost:0", "https://shop.test:0"),
     *("https://sub.shop.test", "https://pay.shop.test", "https://shop.test:8443"),
     *("https://shop.test:80", "https://shop.test:", "https://shop.test:0443x", "https://localhost"),
     *("http://shop.test", "http://localhost:5001", "http://127.0.0.1:5000", "http://[::1]:5000"),
@@ -200,6 +201,13 @@ def test_without_any_setting_only_loopback_addresses_are_allowed() -> None:
     for url in ("/path", "https://shop.test", "http://localhost.evil.test", "http://127.0.0.2"):
         with pytest.raises(RedirectNotAllowed):
             resolve(url, UNSET)
+
+
+def test_an_address_is_measured_with_the_id_of_the_purchase() -> None:
+    url = "https://shop.test/" + PURCHASE_ID * 150
+    assert len(url) < LONGEST_URL
+    with pytest.raises(RedirectNotAllowed, match=r"is longer than 2,000 characters"):
+        resolve(url)
 
 
 def test_a_path_needs_a_base_and_says_so() -> None:

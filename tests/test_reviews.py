@@ -27,7 +27,7 @@ from flask_stripe_credits.testing import assert_invariants
 
 from .hosts import PREFIX, Host
 from .parallel import in_parallel
-from .payloads import event, refund
+from .payloads import event, new_api_key, refund
 from .stripe_stub import RETRIEVE, NewShop
 
 OLIVIA = Ruling("olivia", "the buyer wrote to us")
@@ -315,6 +315,22 @@ class TestDismissingAPurchase:
         outage(stripe)
         decided(shop, dismiss, purchase["id"])
         assert shop.purchase(purchase["id"])["status"] == "failed"
+
+    @pytest.mark.parametrize("live", [False, True])
+    def test_F25_what_is_left_of_a_test_can_be_put_aside_and_what_is_live_not(
+        self, new_shop: NewShop, database_url: str, live: bool
+    ) -> None:
+        shop = new_shop(database_url, STRIPE_SECRET_KEY=new_api_key("test" if live else "live"))
+        purchase = shop.add_purchase(status="review", review_reason="it is odd", livemode=live)
+        if live:
+            with pytest.raises(ReviewError, match="is of the other mode than the API key"):
+                decided(shop, dismiss, purchase["id"])
+            return
+        with pytest.raises(ReviewError, match="is of the other mode than the API key"):
+            decided(shop, accept, purchase["id"])
+        decided(shop, dismiss, purchase["id"])
+        assert [one.id for one in queue(shop)] == []
+        assert shop.ledger() == []
 
 
 class TestReceiversThatRefuse:

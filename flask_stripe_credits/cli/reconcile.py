@@ -12,6 +12,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..errors import StripeCreditsError
+from ..integers import LARGEST_INTEGER
 from ..reconciliation import Finding, Run, Totals, reconcile
 from ..reconciliation.rebuild import Order, rebuild
 from ..state import AppState, current_state
@@ -38,6 +39,12 @@ _SOMETHING_TO_DO = 2
 )
 @click.option("--user", "user_id", metavar="ID", help="With --rebuild: whose purchase it was.")
 @click.option("--package", "package_code", metavar="CODE", help="With --rebuild: what was bought.")
+@click.option(
+    "--credits",
+    type=click.IntRange(1, LARGEST_INTEGER),
+    metavar="NUMBER",
+    help="With --rebuild: how many were sold, if the package holds others today.",
+)
 @click.option("--by", "actor", metavar="NAME", help="With --apply or --rebuild: who does it.")
 @with_appcontext
 def reconcile_command(
@@ -48,6 +55,7 @@ def reconcile_command(
     session_id: str | None,
     user_id: str | None,
     package_code: str | None,
+    credits: int | None,
     actor: str | None,
 ) -> None:
     """Compare every checkout, refund and dispute at Stripe with what is recorded here.
@@ -62,12 +70,12 @@ def reconcile_command(
         state = current_state()
         check_live(state, writes=rebuilding or not only_plan, live=live)
         if session_id is not None:
-            order = _order(session_id, user_id, package_code, actor)
+            order = _order(session_id, user_id, package_code, credits, actor)
             click.echo(mode_and_site(state))
             _rebuild(state, order)
             return
-        if user_id is not None or package_code is not None:
-            raise click.UsageError("--user and --package go with --rebuild")
+        if (user_id, package_code, credits) != (None, None, None):
+            raise click.UsageError("--user, --package and --credits go with --rebuild")
         if actor is not None and only_plan:
             raise click.UsageError("--by goes with --apply and --rebuild")
         printer = _Printer(as_json, only_plan, live)
@@ -102,13 +110,17 @@ def _runner(by: str | None) -> str:
 
 
 def _order(
-    session_id: str, user_id: str | None, package_code: str | None, actor: str | None
+    session_id: str,
+    user_id: str | None,
+    package_code: str | None,
+    credits: int | None,
+    actor: str | None,
 ) -> Order:
     if user_id is None or package_code is None:
         raise click.UsageError("--rebuild needs --user and --package")
     if not 1 <= len(user_id) <= 255:
         raise click.BadParameter("1 to 255 characters", param_hint="--user")
-    return Order(session_id, user_id, package_code, acting(actor))
+    return Order(session_id, user_id, package_code, acting(actor), credits)
 
 
 def _rebuild(state: AppState, order: Order) -> None:

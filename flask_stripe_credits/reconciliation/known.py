@@ -26,8 +26,9 @@ SETTLED_WITH_CREDITS = (
     PurchaseStatus.DISPUTED,
 )
 ROWS_AT_A_TIME = 500
-# https://docs.stripe.com/api/disputes/object
-CLOSED_DISPUTES = ("lost", "won", "warning_closed", "prevented")
+# https://docs.stripe.com/api/disputes/object: a lost one may be won on appeal, months later.
+CLOSED_DISPUTES = ("won", "warning_closed", "prevented")
+LONGEST_APPEAL = dt.timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,11 @@ def payments_of_open(state: AppState, kind: str) -> Iterator[str]:
     table = models.table(models.Refund if kind == "refunds" else models.Dispute)
     c = table.c
     # Succeeded refunds fail within 30 days at most, which --since covers.
-    is_open = c.live_rank < 20 if kind == "refunds" else ~c.status.in_(CLOSED_DISPUTES)
+    is_open: sa.ColumnElement[bool] = sa.true()
+    if kind == "disputes":
+        long_lost = dt.datetime.now(dt.UTC) - LONGEST_APPEAL
+        is_open = ~c.status.in_(CLOSED_DISPUTES)
+        is_open &= sa.or_(c.status != "lost", c.updated_at > long_lost)
     payment = c.stripe_payment_intent_id
     query = sa.select(payment).where(is_open, c.live_rank < 20).distinct().order_by(payment)
     after = ""

@@ -37,12 +37,14 @@ class Order:
     """What an operator says about a session whose purchase is missing.
 
     :ivar actor: who says so, for the audit log.
+    :ivar credits: whole credits that were sold; None for what the package holds today.
     """
 
     session_id: str
     user_id: str
     package_code: str
     actor: str
+    credits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def rebuild(state: AppState, order: Order) -> Rebuilt:
     """
     session = _paid_session(state, order.session_id)
     package = in_transaction(state, lambda uow: _package(uow, order.package_code))
-    _check_fit(session, package)
+    _check_fit(session, package, order)
     purchase_id = session.purchase_id
     if purchase_id is None:
         raise RebuildRefused(f"session {session.id} names no purchase")
@@ -121,7 +123,7 @@ def _package(uow: UnitOfWork, package_code: str) -> Row:
     return dict(row)
 
 
-def _check_fit(session: CheckoutSession, package: Row) -> None:
+def _check_fit(session: CheckoutSession, package: Row, order: Order) -> None:
     code = package["package_code"]
     if session.currency != package["currency"]:
         raise RebuildRefused(
@@ -132,6 +134,12 @@ def _check_fit(session: CheckoutSession, package: Row) -> None:
         raise RebuildRefused(
             f"price: package {code} costs {package['unit_amount']}, the subtotal of session "
             f"{session.id} is {session.amount_subtotal} (minor units of {session.currency})"
+        )
+    told = session.credits_told
+    if order.credits is None and told not in (None, str(package["credits"])):
+        raise RebuildRefused(
+            f"credits: package {code} holds {package['credits']} today, session {session.id} says "
+            f"that {told} were sold: say which with --credits"
         )
 
 
@@ -179,7 +187,7 @@ def _insert(uow: UnitOfWork, order: Order, session: CheckoutSession, package: Ro
         "package_id": package["id"],
         "package_code": package["package_code"],
         "package_name": package["package_name"],
-        "amount_credits": package["credits"],
+        "amount_credits": order.credits or package["credits"],
         "unit_amount": package["unit_amount"],
         "currency": package["currency"],
         "stripe_checkout_session_id": session.id,
@@ -204,6 +212,7 @@ def _audit(uow: UnitOfWork, order: Order, session: CheckoutSession) -> None:
         "session": session.id,
         "user_id": order.user_id,
         "package_code": order.package_code,
+        "credits": order.credits,
     }
     log_act(uow, order.actor, "purchase.rebuilt", session.purchase_id, details)
 

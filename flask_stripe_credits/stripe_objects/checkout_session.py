@@ -17,6 +17,7 @@ class CheckoutSession:
 
     :ivar site: the installation that our marker names, None without a marker.
     :ivar purchase_id: the purchase that our marker names.
+    :ivar credits_told: what its metadata tells people that it is about. Decides nothing.
     """
 
     id: str
@@ -33,6 +34,7 @@ class CheckoutSession:
     payment_intent_id: str | None
     site: str | None
     purchase_id: uuid.UUID | None
+    credits_told: str | None
     url: str | None
     created: dt.datetime | None
     expires_at: dt.datetime | None
@@ -63,6 +65,7 @@ class CheckoutSession:
             site=text(metadata, SITE_MARKER),
             purchase_id=parse_uuid(metadata.get(PURCHASE_MARKER))
             or parse_uuid(payload.get("client_reference_id")),
+            credits_told=text(metadata, "credits"),
             url=text(payload, "url"),
             created=time(payload, "created"),
             expires_at=time(payload, "expires_at"),

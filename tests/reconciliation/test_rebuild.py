@@ -104,6 +104,23 @@ def test_what_went_back_meanwhile_is_never_granted(
     assert_in_line(shop)
 
 
+def test_C25_credits_that_the_package_holds_by_now_are_not_taken_for_those_that_were_sold(
+    shop: Host, lost: dict[str, Any]
+) -> None:
+    edited = ["credits", "packages", "edit", "starter", "--credits", "5000", "--by", "x"]
+    assert shop.app.test_cli_runner().invoke(args=edited).exit_code == 0
+    result = rebuild(shop, lost)
+    assert result.exit_code == SOMEBODY
+    assert "package starter holds 5000 today" in result.output
+    assert "says that 1000 were sold: say which with --credits" in result.output
+    assert (shop.purchases(), shop.ledger()) == ([], [])
+    assert rebuild(shop, lost, "--credits", "1000").exit_code == CLEAN
+    assert shop.ledger() == [1000]
+    (entry,) = shop.rows(shop.credits.AuditLog, action="purchase.rebuilt")
+    assert entry["details"]["credits"] == 1000
+    assert_invariants(shop.app)
+
+
 def test_two_who_rebuild_at_once_grant_once(
     shop: Host, lost: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

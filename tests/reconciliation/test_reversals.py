@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from flask_stripe_credits.sandbox import Sandbox
 
@@ -109,6 +111,24 @@ def test_B26_disputes_take_credits_when_the_money_is_taken_and_give_them_back_wh
     assert shop.ledger() == [1000, -1000, 1000]
     assert [grant["reason"] for grant in shop.grants()] == ["purchase", "dispute", "dispute_won"]
     assert_in_line(shop)
+
+
+@pytest.mark.parametrize(("days", "ledger"), [(80, [1000, -1000, 1000]), (500, [1000, -1000])])
+def test_B26_a_lost_dispute_that_is_won_on_appeal_is_found_for_a_year(
+    shop: Host, stripe: Sandbox, bought: dict[str, Any], days: int, ledger: list[int]
+) -> None:
+    dispute = stripe.dispute(payment_of(stripe, bought))
+    stripe.close_dispute(dispute["id"], "lost")
+    repair(shop)
+    assert shop.ledger() == [1000, -1000]
+    make_older_at_stripe(stripe, dispute["id"], days=days)
+    disputes: Any = shop.credits.Dispute.__table__
+    with shop.app.app_context(), shop.db.engine.begin() as connection:
+        lost_at = dt.datetime.now(dt.UTC) - dt.timedelta(days=days)
+        connection.execute(sa.update(disputes).values(created_at=lost_at, updated_at=lost_at))
+    stripe.close_dispute(dispute["id"], "won")
+    run(shop, "--apply")
+    assert shop.ledger() == ledger
 
 
 def test_A09_what_went_back_before_the_payment_was_heard_of_is_never_granted(
