@@ -62,6 +62,7 @@ class TestCheckoutSession:
             payment_intent_id=f"pi_{PURCHASE['id'].hex[:24]}",
             site="local",
             purchase_id=PURCHASE["id"],
+            credits_told="1000",
             url="https://checkout.test/1",
             created=dt.datetime.fromtimestamp(1_700_000_000, dt.UTC),
             expires_at=dt.datetime.fromtimestamp(1_800_000_000, dt.UTC),
@@ -81,7 +82,15 @@ class TestCheckoutSession:
             amount = getattr(session, name)
             assert amount is None or (type(amount) is int and 0 <= amount <= 2**53)
         assert session.livemode in (None, True, False)
-        for name in ("mode", "status", "payment_status", "currency", "site", "payment_intent_id"):
+        for name in (
+            "mode",
+            "status",
+            "payment_status",
+            "currency",
+            "site",
+            "payment_intent_id",
+            "credits_told",
+        ):
             text = getattr(session, name)
             assert text is None or (isinstance(text, str) and text.isprintable())
         assert session.purchase_id is None or isinstance(session.purchase_id, uuid.UUID)
