@@ -72,20 +72,29 @@ class Posted:
     """What a purchase's grants come to.
 
     :ivar credits: whole credits, the sum of them all.
+    :ivar delivered: the credits of those that the credit manager has been handed, None while it
+        has been handed none.
     :ivar is_delivered: there is one, and the credit manager has been handed every one.
     """
 
     credits: int
+    delivered: int | None
     is_delivered: bool
 
 
 def posted_of(connection: sa.Connection, models: Models, purchase_id: uuid.UUID) -> Posted:
     """Sum up the grants of a purchase."""
-    grants = models.table(models.Grant)
+    c = models.table(models.Grant).c
+    credits = sa.func.sum(c.credits)
     query = sa.select(
-        sa.func.coalesce(sa.func.sum(grants.c.credits), 0).label("credits"),
+        sa.func.coalesce(credits, 0).label("credits"),
+        credits.filter(c.delivered_at.is_not(None)).label("handed_over"),
         sa.func.count().label("written"),
-        sa.func.count(grants.c.delivered_at).label("delivered"),
-    ).where(grants.c.purchase_id == purchase_id)
+        sa.func.count(c.delivered_at).label("delivered"),
+    ).where(c.purchase_id == purchase_id)
     found = connection.execute(query).one()
-    return Posted(int(found.credits), bool(found.written == found.delivered > 0))
+    return Posted(
+        credits=int(found.credits),
+        delivered=None if found.handed_over is None else int(found.handed_over),
+        is_delivered=bool(found.written == found.delivered > 0),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .facts import Decision, PurchaseStatus, Row, posts_nothing
@@ -21,17 +21,43 @@ class State:
     next: tuple[str, ...] = ()
 
 
-def state_of_purchase(purchase: Row, *, undelivered: int = 0) -> State:
+def state_of_purchase(purchase: Row, *, undelivered: Sequence[int] = ()) -> State:
     """Tell what the status of ``purchase`` means.
 
     :param purchase: a row of ``credit_purchases``.
-    :param undelivered: how many of its grants the credit manager has not been handed.
+    :param undelivered: the credits, signed, of each grant that the credit manager has not been
+        handed.
     """
     state = _MEANINGS[PurchaseStatus(purchase["status"])](purchase)
+    if undelivered and purchase["review_decision"] == Decision.DISMISSED:
+        meaning = (
+            f"{_money(purchase)} {purchase['reviewed_by']} dismissed it: {_never(undelivered)}."
+        )
+        return State(meaning, state.next)
     if undelivered and not posts_nothing(purchase):
-        meaning = f"{state.meaning} {undelivered} of its grants aren't delivered yet."
+        meaning = f"{state.meaning} {len(undelivered)} of its grants aren't delivered yet."
         state = State(meaning, ("`flask credits deliver` hands over what waits", *state.next))
     return state
+
+
+def _money(purchase: Row) -> str:
+    """What became of the money alone, where the credits are another story."""
+    if purchase["status"] == PurchaseStatus.DISPUTED:
+        return "The buyer's bank withdrew the money."
+    if purchase["status"] == PurchaseStatus.REFUNDED:
+        return "All that was paid went back."
+    if purchase["amount_refunded"]:
+        back, paid = _of(purchase, "amount_refunded"), _of(purchase, "amount_paid")
+        return f"It is paid; {back} of {paid} went back."
+    return "It is paid."
+
+
+def _never(undelivered: Sequence[int]) -> str:
+    given = sum(credits for credits in undelivered if credits > 0)
+    taken = -sum(credits for credits in undelivered if credits < 0)
+    what = [f"{given:,} credits"] if given else []
+    what += [f"{taken:,} credits to take back"] if taken else []
+    return f"{' and '.join(what)} were recorded and will never be handed over"
 
 
 def _pending(purchase: Row) -> State:
@@ -80,11 +106,16 @@ def _refunded(purchase: Row) -> State:
 
 
 def _disputed(purchase: Row) -> State:
-    return State(
+    meaning = (
         "The buyer's bank withdrew the money, and the credits for it were taken back. They are "
-        "given back if the dispute is won.",
-        ("answer the dispute in Stripe's Dashboard before its deadline",),
+        "given back if the dispute is won."
     )
+    if purchase["review_decision"] == Decision.DISMISSED:
+        meaning = (
+            "The buyer's bank withdrew the money; its credits stay as they were when it was "
+            "dismissed."
+        )
+    return State(meaning, ("answer the dispute in Stripe's Dashboard before its deadline",))
 
 
 def _review(purchase: Row) -> State:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from .errors import GatewayError, ReviewError
 from .facts import (
+    Decision,
     FlaggedEvent,
     Recorded,
     Row,
@@ -46,6 +47,8 @@ class Outcome:
     :ivar status: the purchase's status now.
     :ivar posted: whole credits of all its grants now.
     :ivar undelivered: grants that are posted and not handed to the credit manager yet.
+    :ivar never: whole credits, signed, of the grants that were not handed over when the purchase
+        was dismissed, and never will be; None when there are none.
     :ivar refusal: a receiver refused what was accepted: the purchase is in review (again).
     """
 
@@ -54,6 +57,12 @@ class Outcome:
     posted: int
     refusal: str | None = None
     undelivered: int = 0
+    never: int | None = None
+
+    @property
+    def granted(self) -> int:
+        """Whole credits that the buyer has, or is going to have."""
+        return self.posted - (self.never or 0)
 
 
 def accept(state: AppState, target: str, ruling: Ruling) -> Outcome:
@@ -240,10 +249,25 @@ def _outcome(state: AppState, recorded: Recorded, refusal: str | None) -> Outcom
     models, purchase_id = state.models, recorded.purchase_id
     purchases, grants = models.table(models.Purchase).c, models.table(models.Grant).c
     posted = sa.cast(sa.func.coalesce(sa.func.sum(grants.credits), 0), sa.BigInteger)
-    waiting = sa.func.count().filter(grants.delivered_at.is_(None))
-    its_grants = sa.select(posted, waiting).where(grants.purchase_id == purchase_id)
+    is_waiting = grants.delivered_at.is_(None)
+    of_waiting = sa.cast(sa.func.sum(grants.credits).filter(is_waiting), sa.BigInteger)
+    its_grants = sa.select(
+        posted.label("posted"),
+        of_waiting.label("of_waiting"),
+        sa.func.count().filter(is_waiting).label("waiting"),
+    ).where(grants.purchase_id == purchase_id)
+    decided = sa.select(purchases.status, purchases.review_decision).where(
+        purchases.id == purchase_id
+    )
     with reading(state) as connection:
-        status = connection.scalar(sa.select(purchases.status).where(purchases.id == purchase_id))
-        credits, undelivered = connection.execute(its_grants).one()
-    whose = None if purchase_id is None else str(purchase_id)
-    return Outcome(whose, status, credits, refusal, undelivered)
+        status, decision = connection.execute(decided).first() or (None, None)
+        found = connection.execute(its_grants).one()
+    is_final = decision == Decision.DISMISSED
+    return Outcome(
+        purchase_id=None if purchase_id is None else str(purchase_id),
+        status=status,
+        posted=found.posted,
+        refusal=refusal,
+        undelivered=0 if is_final else found.waiting,
+        never=found.of_waiting if is_final else None,
+    )

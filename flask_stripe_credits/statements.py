@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from .errors import ConfigurationError
 from .models import Models
@@ -45,6 +46,22 @@ def refund_is_live(rank: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
 def dispute_is_live(rank: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     """Whether the money of a dispute was withdrawn and not returned."""
     return rank.between(_constant(WITHDRAWN.start), _constant(WITHDRAWN.stop - 1))
+
+
+def undecided(purchases: ReadOnlyColumnCollection[str, sa.Column[Any]]) -> sa.ColumnElement[bool]:
+    """An operator has to decide on the purchase: until then nobody is handed its grants."""
+    return sa.and_(purchases.review_reason.is_not(None), purchases.review_decision.is_(None))
+
+
+def dismissed(
+    purchases: ReadOnlyColumnCollection[str, sa.Column[Any]], decision: Any
+) -> sa.ColumnElement[bool]:
+    """An operator has dismissed the purchase: what isn't delivered by then never is.
+
+    :param decision: the word for it; a module of the facts' knows it.
+    """
+    is_so: sa.ColumnElement[bool] = sa.func.coalesce(purchases.review_decision, "") == decision
+    return is_so
 
 
 def _newest(insert: Any, table: sa.Table, key: str) -> Any:
@@ -357,9 +374,7 @@ class Statements:
             earlier.delivered_at.is_(None),
         )
         # While an operator has to decide, or has dismissed it, nobody is handed anything.
-        undecided = sa.and_(p.review_reason.is_not(None), p.review_decision.is_(None))
-        dismissed = sa.func.coalesce(p.review_decision, "") == bind("dismissed")
-        decided = sa.and_(~undecided, ~dismissed)
+        decided = sa.and_(~undecided(p), ~dismissed(p, bind("dismissed")))
         free = sa.or_(g.claimed_until.is_(None), g.claimed_until <= bind("now"))
         self.find_due_grant = (
             sa.select(grants)
@@ -379,7 +394,7 @@ class Statements:
         self.count_undelivered = (
             sa.select(
                 sa.func.count().filter(decided, free).label("left"),
-                sa.func.count().filter(undecided).label("in_review"),
+                sa.func.count().filter(undecided(p)).label("in_review"),
             )
             .join_from(grants, purchases, p.id == g.purchase_id)
             .where(undelivered)

@@ -13,7 +13,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from .delivery import signal_for
-from .facts import Row
+from .facts import Decision, Row
 from .models import Models
 from .money import Money
 
@@ -54,6 +54,7 @@ _SESSION_FACTS = {
 _AND = Phrase(" and ")
 _NOT_KNOWN_TO_BE_MADE = Phrase(", and isn't known to have been made")
 _NOT_DELIVERED = Phrase(", not delivered yet")
+_NEVER_DELIVERED = Phrase(", never to be delivered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,21 @@ def timeline_of(connection: sa.Connection, models: Models, purchase_id: uuid.UUI
         *(_event(row) for row in of_purchase(models.WebhookEvent)),
         *_reversals("refund", of_payment(models.Refund)),
         *_reversals("dispute", of_payment(models.Dispute)),
-        *_grants(of_purchase(models.Grant)),
+        *_grants(of_purchase(models.Grant), purchase),
         *_log(of_purchase(models.AuditLog)),
     ]
     return sorted(entries, key=lambda entry: (entry.at, _ORDER.index(entry.kind)))
+
+
+def undelivered_of(entries: Iterable[Entry]) -> list[int]:
+    """Return the credits, signed, of each grant that the credit manager has not been handed."""
+    told = list(entries)
+    delivered = {entry.details["id"] for entry in told if entry.kind == "delivery"}
+    return [
+        entry.details["credits"]
+        for entry in told
+        if entry.kind == "grant" and entry.details["id"] not in delivered
+    ]
 
 
 def _rows(connection: sa.Connection, table: sa.Table, column: str, value: object) -> Sequence[Row]:
@@ -191,7 +203,8 @@ def _reversals(kind: str, rows: Iterable[Row]) -> Iterator[Entry]:
         yield Entry(row["updated_at"], kind, words, details, "stripe")
 
 
-def _grants(rows: Iterable[Row]) -> Iterator[Entry]:
+def _grants(rows: Iterable[Row], purchase: Row) -> Iterator[Entry]:
+    is_dismissed = purchase["review_decision"] == Decision.DISMISSED
     for row in sorted(rows, key=itemgetter("sequence")):
         signal = signal_for(row["sequence"], row["credits"]).name
         credits = Change(row["credits"])
@@ -199,7 +212,7 @@ def _grants(rows: Iterable[Row]) -> Iterator[Entry]:
         values = {"sequence": row["sequence"], "credits": credits, "reason": row["reason"]}
         words = [Phrase("grant %(sequence)s: %(credits)s credits (%(reason)s)", values)]
         if row["delivered_at"] is None:
-            words.append(_NOT_DELIVERED)
+            words.append(_NEVER_DELIVERED if is_dismissed else _NOT_DELIVERED)
             details |= plain(row, "attempts", "next_attempt_at", "last_error")
         yield Entry(row["created_at"], "grant", tuple(words), details, row["cause"])
         if row["delivered_at"] is not None:

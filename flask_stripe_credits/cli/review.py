@@ -176,12 +176,12 @@ def _decide(
         click.echo(f"purchase {outcome.purchase_id} is in review: {outcome.refusal}", err=True)
         raise SystemExit(_REFUSED)
     click.echo(f"{target} {word}")
-    # What was dismissed is handed to nobody any more.
-    undelivered = outcome.undelivered if word == "accepted" else 0
     if outcome.status is not None:
-        posted = f"{outcome.posted} credits granted"
-        if undelivered:
+        posted = f"{outcome.granted} credits granted"
+        if outcome.undelivered:
             posted = f"{outcome.posted} credits posted, not delivered yet"
         click.echo(f"purchase {outcome.purchase_id}: {outcome.status}, {posted}")
-    if undelivered:
+    if outcome.undelivered:
         click.echo("  `flask credits deliver` hands them over")
+    if outcome.never is not None:
+        click.echo(f"  what was recorded and will never be handed over: {outcome.never:+,} credits")

@@ -8,12 +8,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..facts import Row
+from ..facts import Decision, Row
 from ..models import Models
 from ..money import Money
 from ..purchase_search import COLUMNS
 from ..purchase_states import State, state_of_purchase
-from ..timeline import Entry, plain, timeline_of
+from ..timeline import Entry, plain, timeline_of, undelivered_of
 from .tables import printable
 
 
@@ -26,9 +26,17 @@ class Story:
 
     @property
     def state(self) -> State:
-        grants = [entry for entry in self.entries if entry.kind == "grant"]
-        delivered = [entry for entry in self.entries if entry.kind == "delivery"]
-        return state_of_purchase(self.purchase, undelivered=len(grants) - len(delivered))
+        return state_of_purchase(self.purchase, undelivered=undelivered_of(self.entries))
+
+    @property
+    def credits(self) -> str:
+        """How many, and what became of them; of a dismissed purchase, what was handed over."""
+        bought = f"{self.purchase['amount_credits']:,}"
+        never = self.purchase["review_decision"] == Decision.DISMISSED
+        if never and undelivered_of(self.entries):
+            told = [one.details["credits"] for one in self.entries if one.kind == "delivery"]
+            return f"{bought}, {sum(told):,} handed over"
+        return f"{bought}, {self.purchase['credits_revoked']:,} taken back"
 
 
 def read_story(connection: sa.Connection, models: Models, purchase_id: uuid.UUID) -> Story | None:
@@ -67,7 +75,7 @@ def story_as_text(story: Story) -> str:
     facts = {
         "user": row["user_id"],
         "package": f"{row['package_code']} ({row['package_name']})",
-        "credits": f"{row['amount_credits']:,}, {row['credits_revoked']:,} taken back",
+        "credits": story.credits,
         "price": str(_money(row, "unit_amount")),
         "paid": _paid(row),
         "session": row["stripe_checkout_session_id"] or "none",

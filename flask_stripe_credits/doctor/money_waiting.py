@@ -14,6 +14,7 @@ from ..money import Money
 from ..reading import reading
 from ..refunds import ended_requests
 from ..review_queue import count_waiting
+from ..statements import dismissed, undecided
 from .findings import Finding, error, ok, warning
 from .patient import Patient, ago
 
@@ -86,8 +87,8 @@ def undelivered(patient: Patient) -> Iterator[Finding]:
         .where(
             grants.delivered_at.is_(None),
             grants.created_at < patient.overdue,
-            purchases.status != PurchaseStatus.REVIEW,
-            sa.func.coalesce(purchases.review_decision, "") != Decision.DISMISSED,
+            ~undecided(purchases),
+            ~dismissed(purchases, Decision.DISMISSED),
         )
     )
     with reading(patient.state) as connection:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from ..facts import Decision, PurchaseStatus, Verdict, posts_nothing, reversals_of, target
 from ..review_queue import count_waiting
 from ..state import AppState
+from ..statements import dismissed, undecided
 
 # What is older was told for three months; `flask credits audit` reads everything.
 WINDOW = dt.timedelta(days=90)
@@ -120,12 +121,10 @@ def _undelivered(state: AppState, connection: sa.Connection, now: dt.datetime) -
     models = state.models
     grants, purchases = models.table(models.Grant), models.table(models.Purchase)
     g, p = grants.c, purchases.c
-    undecided = sa.and_(p.review_reason.is_not(None), p.review_decision.is_(None))
-    dismissed = sa.func.coalesce(p.review_decision, "") == Decision.DISMISSED
     count, oldest = connection.execute(
         sa.select(sa.func.count(), sa.func.min(g.created_at))
         .join_from(grants, purchases, p.id == g.purchase_id)
-        .where(g.delivered_at.is_(None), ~undecided, ~dismissed)
+        .where(g.delivered_at.is_(None), ~undecided(p), ~dismissed(p, Decision.DISMISSED))
     ).one()
     return Waiting(count, _seconds_since(oldest, now))
 

@@ -19,12 +19,13 @@ from ..errors import (
     RefundUnrecorded,
     StripeCreditsError,
 )
-from ..facts import PurchaseStatus, Row, record_refunds
+from ..facts import Decision, PurchaseStatus, Row, record_refunds
 from ..fulfillment import settle
 from ..integers import LARGEST_INTEGER
 from ..outbox import described
 from ..reading import reading
 from ..state import AppState
+from ..statements import dismissed
 from ..stripe_objects import PURCHASE_MARKER, REQUEST_MARKER, SITE_MARKER, Refund
 from ..tables import LONGEST_ACTOR
 from ..unit_of_work import in_transaction
@@ -51,7 +52,8 @@ class RefundOutcome:
     :ivar actor: who asked for it first.
     :ivar status: the purchase's now.
     :ivar credits_revoked: whole credits taken back for all that went back of the purchase.
-    :ivar undelivered: grants that the credit manager has not been handed yet.
+    :ivar undelivered: grants that the credit manager has not been handed yet, none where the
+        purchase was dismissed.
     """
 
     how: Refunded
@@ -239,7 +241,10 @@ def _outcome(state: AppState, how: Refunded, purchase: Row, request: Request) ->
         purchases.id == purchase["id"]
     )
     waiting = sa.select(sa.func.count()).where(
-        grants.purchase_id == purchase["id"], grants.delivered_at.is_(None)
+        grants.purchase_id == purchase["id"],
+        grants.delivered_at.is_(None),
+        purchases.id == grants.purchase_id,
+        ~dismissed(purchases, Decision.DISMISSED),
     )
     with reading(state) as connection:
         made = find_request(connection, models, request)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from ..facts import Verdict
+from ..facts import Decision, Verdict
 from ..models import Models
 from ..review_queue import count_waiting
+from ..statements import dismissed
 from .known import values_of
 from .period import Steps
 from .stepwise import in_all
@@ -33,6 +34,8 @@ class Webhooks:
 @dataclass(frozen=True, slots=True)
 class Undelivered:
     """Grants that no receiver has taken yet. Always none without the outbox.
+
+    Not those of a dismissed purchase: nobody is ever handed them.
 
     :ivar oldest_at: when the oldest of them was written.
     """
@@ -75,10 +78,15 @@ def waiting(connection: sa.Connection, models: Models) -> Waiting:
 
 def undelivered(connection: sa.Connection, models: Models) -> Undelivered:
     """Return the grants that nobody has taken yet."""
-    c = models.table(models.Grant).c
-    query = sa.select(
-        sa.func.count(),
-        sa.cast(sa.func.coalesce(sa.func.sum(c.credits), 0), sa.BigInteger),
-        sa.func.min(c.created_at),
-    ).where(c.delivered_at.is_(None))
+    grants, purchases = models.table(models.Grant), models.table(models.Purchase)
+    c, p = grants.c, purchases.c
+    query = (
+        sa.select(
+            sa.func.count(),
+            sa.cast(sa.func.coalesce(sa.func.sum(c.credits), 0), sa.BigInteger),
+            sa.func.min(c.created_at),
+        )
+        .join_from(grants, purchases, p.id == c.purchase_id)
+        .where(c.delivered_at.is_(None), ~dismissed(p, Decision.DISMISSED))
+    )
     return Undelivered(*connection.execute(query).one())

@@ -208,6 +208,7 @@ RESPONSES: dict[str, Any] = {
         "purchase_id": _PURCHASE_ID,
         "status": "completed",
         "credits_posted": 1000,
+        "credits_never_delivered": 0,
         "refusal": None,
     },
     "listAllPackages": [_ADMINISTRATORS_PACKAGE],

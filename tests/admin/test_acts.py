@@ -139,6 +139,7 @@ def test_what_waits_is_listed_and_dismissed_by_name(operator: Operator) -> None:
         "purchase_id": str(purchase["id"]),
         "status": "failed",
         "credits_posted": 0,
+        "credits_never_delivered": 0,
         "refusal": None,
     }
     row = operator.shop.purchase(purchase["id"])

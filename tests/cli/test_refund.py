@@ -6,6 +6,8 @@ import json
 import pytest
 from click.testing import Result
 
+from flask_stripe_credits import GrantSnapshot
+from flask_stripe_credits.errors import Refuse
 from flask_stripe_credits.sandbox import Sandbox
 
 from ..hosts import Host
@@ -106,3 +108,21 @@ def test_with_the_outbox_it_names_the_command_that_delivers(
     purchase = sold(shop, stripe)
     output = refund(shop, str(purchase["id"])).output
     assert "2 grants are posted and not delivered yet: `flask credits deliver`" in output
+
+
+@on_sqlite
+def test_what_a_dismissal_has_ended_is_not_said_to_be_delivered(
+    database_url: str, new_shop: NewShop, stripe: Sandbox, quick_retries: None
+) -> None:
+    def refuse(grant: GrantSnapshot) -> None:
+        raise Refuse("there is no such user")
+
+    shop = new_shop(database_url, receiver=refuse, STRIPE_CREDITS_DELIVERY="outbox")
+    purchase = sold(shop, stripe)
+    with shop.app.app_context():
+        shop.credits.deliver_due()
+    command = ["credits", "review", "dismiss", str(purchase["id"]), "--reason", "no such user"]
+    assert shop.app.test_cli_runner().invoke(args=command).exit_code == 0
+    output = refund(shop, str(purchase["id"])).output
+    assert f"purchase {purchase['id']}: refunded, 0 credits taken back in all" in output
+    assert "flask credits deliver" not in output

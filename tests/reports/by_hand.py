@@ -32,7 +32,14 @@ class Rows:
         of_payment.pop(None, None)
         ids = {row["id"] for row in self.purchases}
         self.grants = [row for row in host.grants() if row["purchase_id"] in ids]
-        self.undelivered = [row for row in host.grants() if row["delivered_at"] is None]
+        dismissed = {
+            row["id"] for row in host.rows(models.Purchase) if row["review_decision"] == "dismissed"
+        }
+        self.undelivered = [
+            row
+            for row in host.grants()
+            if row["delivered_at"] is None and row["purchase_id"] not in dismissed
+        ]
         self.refunds, self.disputes = (
             [row for row in host.rows(model) if row["stripe_payment_intent_id"] in of_payment]
             for model in (models.Refund, models.Dispute)

@@ -67,6 +67,7 @@ def review(state: AppState, actor: str, target: str) -> Response:
         "purchase_id": outcome.purchase_id,
         "status": outcome.status,
         "credits_posted": outcome.posted,
+        "credits_never_delivered": outcome.never or 0,
         "refusal": outcome.refusal,
     }
     return json_answer(_review.dump(shown))

@@ -14,7 +14,7 @@ from ...purchase_states import state_of_purchase
 from ...reading import reading
 from ...state import AppState
 from ...stripe_objects import parse_uuid
-from ...timeline import timeline_of
+from ...timeline import timeline_of, undelivered_of
 from ..json_exchange import json_answer, link_to_next, query_of
 from ..purchase_export import csv_of_purchases
 from ..writers import compile_writer
@@ -52,8 +52,7 @@ def show_purchase(state: AppState, actor: str, purchase_id: str) -> Response:
         if row is None:
             raise NotFound
         entries = timeline_of(connection, state.models, key)
-    undelivered = sum({"grant": 1, "delivery": -1}.get(entry.kind, 0) for entry in entries)
-    told = state_of_purchase(row, undelivered=undelivered)
+    told = state_of_purchase(row, undelivered=undelivered_of(entries))
     shown = {name: row[name] for name in COLUMNS}
     story = {"meaning": told.meaning, "next": told.next, "timeline": entries}
     return json_answer(_detail.dump(shown | story))

@@ -218,6 +218,13 @@ class ReviewSchema(Schema):
     purchase_id: fields.String = fields.String(required=True, allow_none=True)
     status: fields.String = fields.String(required=True, allow_none=True)
     credits_posted: fields.Integer = fields.Integer(required=True, metadata=_CREDITS)
+    credits_never_delivered: fields.Integer = fields.Integer(
+        required=True,
+        metadata={
+            "description": "Whole credits, signed, of grants that weren't delivered when their "
+            "purchase was dismissed, and never will be."
+        },
+    )
     refusal: fields.String = fields.String(
         required=True,
         allow_none=True,

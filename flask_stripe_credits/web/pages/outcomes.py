@@ -110,15 +110,19 @@ def _processing(found: OwnPurchase) -> Outcome:
 def _completed(found: OwnPurchase) -> Outcome:
     row, posted = found.row, found.posted
     label = label_of(row)
+    is_coming = not posted.is_delivered and not _is_dismissed(found)
     if row["amount_refunded"]:
         words = text(
             "%(refunded)s of %(paid)s were refunded.",
             refunded=formats.money(row["amount_refunded"], row["currency"]),
             paid=formats.money(row["amount_paid"], row["currency"]),
         )
-        words = f"{words} {_kept(found)}"
-        return Outcome(label, text("Partly refunded"), words, is_open=not posted.is_delivered)
-    if not posted.is_delivered or posted.credits <= 0:
+        words = f"{words} {_kept(found)}{_asking(found)}"
+        return Outcome(label, text("Partly refunded"), words, is_open=is_coming)
+    if _is_closed(found):
+        words = f"{_kept(found)}{_asking(found)}"
+        return Outcome(Label(text("Closed"), "quiet"), text("Closed"), words)
+    if is_coming or posted.credits <= 0:
         words = text("Your credits are on their way and will be there in a moment.")
         return Outcome(label, text("Payment received"), words, is_open=True, is_due=True)
     title = plural(
@@ -144,11 +148,18 @@ def _refunded(found: OwnPurchase) -> Outcome:
 
 def _disputed(found: OwnPurchase) -> Outcome:
     words = text("The payment is disputed at the bank, and its credits depend on how that ends.")
+    if _is_dismissed(found):
+        words = text("The payment is disputed at the bank.")
     return Outcome(label_of(found.row), text("Payment disputed"), f"{words} {_kept(found)}")
 
 
 def _kept(found: OwnPurchase) -> str:
-    kept = found.posted.credits
+    kept: int | None = found.posted.credits
+    if _is_dismissed(found):
+        # What wasn't delivered by then never is.
+        kept = found.posted.delivered
+    if kept is None:
+        return text("This purchase was closed and no credits were added.")
     if kept <= 0:
         return text("None of the credits of this purchase count any more.")
     return text(
@@ -156,6 +167,24 @@ def _kept(found: OwnPurchase) -> str:
         kept=formats.number(kept),
         credits=formats.number(found.row["amount_credits"]),
     )
+
+
+def _asking(found: OwnPurchase) -> str:
+    """Whom to turn to, where nothing goes on by itself any more."""
+    if not _is_closed(found):
+        return ""
+    told = text("Please contact us and give us the reference below.")
+    return f" {told}"
+
+
+def _is_closed(found: OwnPurchase) -> bool:
+    """Dismissed, and the credits that the money is for aren't there, or not as they should be."""
+    posted = found.posted
+    return _is_dismissed(found) and (not posted.is_delivered or posted.credits <= 0)
+
+
+def _is_dismissed(found: OwnPurchase) -> bool:
+    return bool(found.row["review_decision"] == Decision.DISMISSED)
 
 
 def _review(found: OwnPurchase) -> Outcome:
@@ -168,7 +197,7 @@ def _review(found: OwnPurchase) -> Outcome:
 
 def _failed(found: OwnPurchase) -> Outcome:
     label = label_of(found.row)
-    if found.row["review_decision"] == Decision.DISMISSED:
+    if _is_dismissed(found):
         words = text("This purchase was closed and no credits were added.")
         return Outcome(label, text("Closed"), words, is_hopeless=True)
     words = text(

@@ -238,6 +238,50 @@ def test_in_the_outbox_credits_are_on_their_way_until_delivered(
     assert titled(page_of(host, purchase)) == f"1,000 {ADDED}"
 
 
+@pytest.mark.parametrize(
+    ("values", "title", "expected"),
+    [
+        ({}, f"1,000 {ADDED}", "Your payment of $10.00 has arrived"),
+        (
+            {"amount_refunded": 400},
+            "Partly refunded",
+            "$4.00 of $10.00 were refunded. 1,000 of the 1,000 credits of this purchase remain.",
+        ),
+        (
+            {"status": "disputed"},
+            "Payment disputed",
+            "The payment is disputed at the bank. 1,000 of the 1,000 credits",
+        ),
+    ],
+)
+def test_a_dismissal_keeps_what_was_delivered(
+    pages: Host, values: dict[str, Any], title: str, expected: str
+) -> None:
+    purchase = pages.add_purchase()
+    pages.pay(purchase)
+    change(pages, purchase, review_reason="x", review_decision="dismissed", **values)
+    page = page_of(pages, purchase)
+    assert titled(page) == title
+    assert expected in words(page)
+    assert "contact us" not in page
+    assert not is_watched(page)
+
+
+def test_credits_that_a_dismissal_left_taken_back_are_not_promised(pages: Host) -> None:
+    from tests.payloads import event, refund
+
+    purchase = pages.add_purchase()
+    pages.pay(purchase)
+    paid = pages.purchase(purchase["id"])
+    pages.post_event(event("refund.created", refund(paid["stripe_payment_intent_id"], 1_000)))
+    values = {"review_reason": "x", "review_decision": "dismissed"}
+    change(pages, purchase, status="completed", amount_refunded=0, **values)
+    page = page_of(pages, purchase)
+    assert titled(page) == "Closed"
+    assert "None of the credits of this purchase count any more. Please contact us" in words(page)
+    assert not is_watched(page)
+
+
 class TestReceipt:
     def test_it_is_stripes_and_asked_for_when_wanted(self, pages: Host, stripe: Sandbox) -> None:
         assert buyer_of(pages).press().status_code == 303

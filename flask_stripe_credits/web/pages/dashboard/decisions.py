@@ -120,8 +120,8 @@ def _tell(outcome: reviews.Outcome, decision: str) -> None:
         posted = number(outcome.posted)
         leave_message(text("Accepted. Credits granted now: %(number)s.", number=posted))
     else:
-        posted = number(outcome.posted)
-        leave_message(text("Dismissed. Credits granted now: %(number)s.", number=posted))
+        granted = number(outcome.granted)
+        leave_message(text("Dismissed. Credits granted now: %(number)s.", number=granted))
 
 
 def _back(found: Waiting) -> str:

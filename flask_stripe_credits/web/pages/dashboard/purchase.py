@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from flask import render_template
 from werkzeug.exceptions import NotFound
 
-from ....facts import PurchaseStatus, Reversals, Row, reversals_of
+from ....facts import Decision, PurchaseStatus, Reversals, Row, reversals_of
 from ....money import Money
 from ....reading import reading
 from ....state import AppState, current_state
-from ....timeline import Change, Entry, timeline_of
+from ....timeline import Change, Entry, timeline_of, undelivered_of
 from ..formats import money, number
 from ..texts import text
 from . import words
@@ -68,11 +68,18 @@ def purchase(actor: str, purchase_id: uuid.UUID) -> str:
         known=known,
         purchase=known.row,
         entries=entries,
+        never=_never_delivered(known.row, entries),
+        signed=lambda credits: ", ".join(number(one, signed=True) for one in credits),
         message=take_message(),
         title_of=title_of,
         tone_of=tone_of,
         words=words,
     )
+
+
+def _never_delivered(row: Row, entries: list[Entry]) -> list[int]:
+    """The credits, signed, of each grant that nobody will be handed any more."""
+    return undelivered_of(entries) if row["review_decision"] == Decision.DISMISSED else []
 
 
 def title_of(entry: Entry) -> str:
