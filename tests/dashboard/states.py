@@ -32,6 +32,9 @@ def paths(host: Host) -> dict[str, str]:
         "packages": "/packages",
         "package": "/packages/pro",
         "package-confirmed": "/packages/pro?price=90.00&credits=10000&is_active=no",
+        "package-changed-meanwhile": "/packages/pro?price=90.00&credits=10000&is_active=yes"
+        "&shown=7500+usd+10000+no",
+        "package-that-showed-nothing": "/packages/pro?price=90.00&credits=10000&shown=",
         "package-of-what": "/packages/pro?price=much&credits=none",
         "reviews": "/reviews",
         "accept": f"/reviews/{waiting['id']}/accept",

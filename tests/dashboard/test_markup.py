@@ -16,5 +16,5 @@ def test_every_page_is_valid_html(new_database: Callable[[str], str], tmp_path: 
     host = make_dashboard_host(new_database("sqlite"))
     add_a_year(host)
     pages = {name: host.client.get(DASHBOARD + path).text for name, path in paths(host).items()}
-    assert len(pages) == 17
+    assert len(pages) == 19
     assert_valid_html(pages, tmp_path)
