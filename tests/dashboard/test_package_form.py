@@ -277,6 +277,18 @@ def test_a_form_that_does_not_say_what_it_showed_writes_nothing(
     assert desk.row() == STARTER | {"credits": 1_200}
 
 
+@pytest.mark.parametrize("wrong", ["", "maybe", "YES"])
+def test_a_sale_that_is_neither_yes_nor_no_is_told_and_writes_nothing(
+    sqlite_desk: Desk, wrong: str
+) -> None:
+    desk = sqlite_desk
+    answer = confirm(desk, asked(desk, credits="1200"), is_active=wrong)
+    assert answer.status_code == 422
+    assert alerts(answer.text) == ["Choose whether it is for sale."]
+    assert fields(answer.text)["is_active"] == "yes"
+    assert desk.row() == STARTER
+
+
 def test_a_form_of_the_release_before_writes_nothing(desk: Desk) -> None:
     form = fields(asked(desk, credits="1200"))
     form.pop("shown")

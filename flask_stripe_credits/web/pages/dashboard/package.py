@@ -33,6 +33,7 @@ _PRICE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,3})?")
 _CREDITS = re.compile(r"[0-9]{1,15}")
 # Minor units, currency, credits, whether it is for sale.
 _SHOWN = re.compile(r"([0-9]{1,16}) ([a-z]{3}) ([0-9]{1,16}) (yes|no)")
+_CHOICES = {"yes": True, "no": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +139,12 @@ def _read(row: Row, asked: Mapping[str, str]) -> Edit:
         problem = text("The form doesn't say what it showed. This is how it is now: try again.")
         return replace(_as_it_is(row), problems={"shown": problem})
     price, credits = asked.get("price", "").strip(), asked.get("credits", "").strip()
-    is_active = asked.get("is_active") == "yes"
+    is_active = _CHOICES.get(asked.get("is_active", ""))
     wanted: dict[str, Any] = {"is_active": is_active}
     problems = {}
+    if is_active is None:
+        problems["is_active"] = text("Choose whether it is for sale.")
+        is_active = shown["is_active"]
     try:
         wanted["unit_amount"] = _minor(price, shown["currency"])
     except ValueError:
