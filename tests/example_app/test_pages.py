@@ -111,7 +111,8 @@ def test_the_dashboards_forms_carry_the_apps_own_token(app: Flask, client: Flask
     app.test_cli_runner().invoke(args=["credits", "packages", "load"])
     log_in(client, "admin")
     address = f"{DASHBOARD}/packages/starter"
-    wanted = {"price": "12.00", "credits": "1000", "is_active": "yes"}
+    shown = "1000 usd 1000 yes"
+    wanted = {"price": "12.00", "credits": "1000", "is_active": "yes", "shown": shown}
     token = csrf_token(client, f"{address}?{urlencode(wanted)}")
     assert client.post(address, data=wanted).status_code == 400
     assert "$10.00" in client.get("/admin/credits").text
