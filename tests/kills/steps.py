@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.engine.default import DefaultDialect
 
-from flask_stripe_credits import gateway, signals, stripe_objects, unit_of_work
+from flask_stripe_credits import delivery, gateway, signals, stripe_objects, unit_of_work
 from flask_stripe_credits.web import api, webhook
 from flask_stripe_credits.webhooks import receive
 
@@ -108,6 +108,7 @@ def _patch_calls(steps: Steps) -> None:
         (gateway.Gateway, "create_checkout_session", "Stripe"),
         (gateway.Gateway, "retrieve_checkout_session", "Stripe"),
         (gateway.Gateway, "list_refunds_of", "Stripe"),
+        (delivery, "_call_in_turn", "signal"),
         (signals.purchase_completed, "send", "signal"),
         (signals.purchase_reversed, "send", "signal"),
         (signals.purchase_restored, "send", "signal"),

@@ -76,8 +76,11 @@ def test_B06_of_metadata_only_the_markers_are_read() -> None:
     objects = sorted((PACKAGE / "stripe_objects").glob("*.py"))
     source = "".join(path.read_text() for path in objects)
     read = re.findall(r"metadata(?:\.get\(|\[|, )([A-Z_a-z\"']+)", source)
-    others = {"PACKAGE_MARKER", "REQUEST_MARKER", "FINGERPRINT_MARKER"}
+    others = {"PACKAGE_MARKER", "REQUEST_MARKER", "FINGERPRINT_MARKER", '"credits"'}
     assert set(read) <= {"SITE_MARKER", "PURCHASE_MARKER"} | others
+    # It stops an operator who types something else, and is never granted.
+    reading = [path for path in PACKAGE.rglob("*.py") if ".credits_told" in path.read_text()]
+    assert [path.name for path in reading] == ["rebuild.py"]
     assert {"SITE_MARKER", "PURCHASE_MARKER"} <= set(read)
     for path in (*FACTS, *WEBHOOKS, PACKAGE / "fulfillment.py"):
         assert "metadata" not in path.read_text(), path.name
