@@ -212,7 +212,7 @@ def _params_of_today(uow: UnitOfWork, row: Row, request: CheckoutRequest) -> dic
 
 
 def _reopen(uow: UnitOfWork, row: Row) -> None:
-    """Reconciliation found that it was never opened; now it is."""
+    """It counted as expired, since nobody could pay it: now somebody can."""
     reopened = Recorded(
         Verdict.HANDLED,
         lock_facts(uow, row["id"]),

@@ -149,6 +149,7 @@ def _check_same(row: Row, order: Order, session: CheckoutSession) -> None:
         "stripe_checkout_session_id": session.id,
         "user_id": order.user_id,
         "package_code": order.package_code,
+        "amount_credits": order.credits or row["amount_credits"],
     }
     for name, value in expected.items():
         if row[name] != value:

@@ -118,6 +118,10 @@ def test_C25_credits_that_the_package_holds_by_now_are_not_taken_for_those_that_
     assert shop.ledger() == [1000]
     (entry,) = shop.rows(shop.credits.AuditLog, action="purchase.rebuilt")
     assert entry["details"]["credits"] == 1000
+    again = rebuild(shop, lost, "--credits", "5000")
+    assert again.exit_code == SOMEBODY
+    assert "its amount_credits is 1000, not 5000" in again.output
+    assert shop.ledger() == [1000]
     assert_invariants(shop.app)
 
 
