@@ -130,7 +130,7 @@ class PackageChanged(CheckoutError):
 
 
 class KeyReused(CheckoutError):
-    """The idempotency key already names a purchase with another request body."""
+    """The idempotency key already names a purchase of another request body, or other mode."""
 
 
 class KeyInFlight(CheckoutError):

@@ -73,7 +73,9 @@ ANSWERS: dict[type[StripeCreditsError], Answer] = {
         429, "too_many_sessions", "Too many checkouts were opened in the last hour."
     ),
     KeyReused: Answer(
-        422, "idempotency_key_reused", "This Idempotency-Key was used with another request body."
+        422,
+        "idempotency_key_reused",
+        "This Idempotency-Key was used with another request body, or in Stripe's other mode.",
     ),
     KeyInFlight: Answer(
         409, "idempotency_key_in_flight", "A request with this Idempotency-Key is in progress."
